@@ -1,0 +1,107 @@
+"""The rule language: what a rule file may say. Text enters here, so this is where it is checked.
+
+What only the whole pack or the ATT&CK catalogue can tell (unknown technique, id used twice, a pattern that an engine
+refuses) is checked where rules are compiled, :mod:`decnet.ttp.store.compile`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+RuleId = Annotated[str, StringConstraints(pattern=r"^R\d{4,6}$")]
+TacticText = Annotated[str, StringConstraints(pattern=r"^TA\d{4}$")]
+TechniqueText = Annotated[str, StringConstraints(pattern=r"^T\d{4}$")]
+SubTechniqueText = Annotated[str, StringConstraints(pattern=r"^T\d{4}\.\d{3}$")]
+Release = Annotated[str, StringConstraints(pattern=r"^(enterprise|ics|mobile)-\d+\.\d+$")]
+NonEmpty = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
+KindText = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")]
+
+DEFAULT_FIELDS: dict[str, str] = {"command": "command_text", "http_request": "raw_url"}
+"""The field that a term of a rule looks at when it names none, per source kind."""
+
+OPERATORS = ("pattern", "contains", "equals", "in_set", "startswith", "endswith", "all", "any", "not")
+"""Every key of a term that says when it is true; a term has exactly one of them."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+
+
+class Term(_Strict):
+    """One condition: an operator on ``field``, or ``all``/``any``/``not`` over other terms."""
+
+    field: NonEmpty | None = None
+    pattern: NonEmpty | None = None
+    contains: NonEmpty | None = None
+    equals: NonEmpty | None = None
+    in_set: Annotated[tuple[NonEmpty, ...], Field(min_length=1, strict=False)] | None = None
+    startswith: NonEmpty | None = None
+    endswith: NonEmpty | None = None
+    all: Annotated[tuple[Term, ...], Field(min_length=1, strict=False)] | None = None
+    any: Annotated[tuple[Term, ...], Field(min_length=1, strict=False)] | None = None
+    not_: Term | None = Field(default=None, alias="not")
+
+    @property
+    def operator(self) -> str:
+        """The one operator that this term uses."""
+        return next(name for name in OPERATORS if getattr(self, name if name != "not" else "not_") is not None)
+
+    @model_validator(mode="after")
+    def _has_one_operator(self) -> Self:
+        used = [name for name in OPERATORS if getattr(self, name if name != "not" else "not_") is not None]
+        if len(used) != 1:
+            found = " and ".join(used) or "none"
+            raise ValueError(f"a term takes exactly one of {', '.join(OPERATORS)}; found {found}")
+        if self.field is not None and used[0] in {"all", "any", "not"}:
+            raise ValueError(f"'field' has no meaning beside {used[0]!r}; give it to the terms inside")
+        return self
+
+
+class Emit(_Strict):
+    """One technique that a rule tags, under one of its tactics, with the rule's base confidence.
+
+    With ``when``, only if that term is true as well: a reverse shell is a call-back, an interactive shell is not.
+    """
+
+    tactic: TacticText
+    technique_id: TechniqueText
+    sub_technique_id: SubTechniqueText | None = None
+    confidence: Annotated[float, Field(gt=0, le=1, strict=False)]
+    when: Term | None = None
+
+
+class Rule(_Strict):
+    """One rule file."""
+
+    rule_id: RuleId
+    rule_version: Annotated[int, Field(ge=1)]
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{3,60}$")]
+    maturity: Literal["stable", "incubating", "sandbox", "deprecated"]
+    attack_release: Release
+    description: NonEmpty
+    applies_to: Annotated[tuple[KindText, ...], Field(min_length=1, strict=False)]
+    match: Term
+    emits: Annotated[tuple[Emit, ...], Field(min_length=1, strict=False)]
+    evidence_fields: Annotated[tuple[NonEmpty, ...], Field(strict=False)] = ()
+    false_positives: Annotated[tuple[NonEmpty, ...], Field(strict=False)] = ()
+    known_gaps: Annotated[tuple[NonEmpty, ...], Field(strict=False)] = ()
+    references: Annotated[tuple[NonEmpty, ...], Field(strict=False)] = ()
+
+
+class CaseEvent(_Strict):
+    """The event of a case: a source kind and the fields of its payload."""
+
+    source_kind: KindText
+    payload: dict[str, str | int | bool]
+
+
+class Case(_Strict):
+    """One labelled example of a rule: what it must emit (full ids), or nothing."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{3,80}$")]
+    description: NonEmpty
+    origin: NonEmpty
+    event: CaseEvent
+    expect: Annotated[tuple[NonEmpty, ...], Field(strict=False)]
