@@ -1,0 +1,1 @@
+"""Tags out, in the formats that other tools load without edits."""
