@@ -1,0 +1,1 @@
+"""The only folder that speaks SQL. Functions take a connection and leave the transaction to the caller."""

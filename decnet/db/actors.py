@@ -1,0 +1,224 @@
+"""Attackers, sessions and sensors: missing ones are written, known ones are found.
+
+Nothing waits for an actor: its uuid is known from the record alone, and whoever writes a row that points to one
+writes the missing parent first, in the same transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from decnet.db.rows import MAX_ROWS, insert_new
+from decnet.db.tables import attacker, campaign, identity, sensor, session
+from decnet.models.actor import attacker_uuid, campaign_uuid, identity_uuid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from uuid import UUID
+
+    from sqlalchemy import Table
+    from sqlalchemy.engine import Connection
+
+    from decnet.models.actor import AttackerUuid, SessionChange, SessionUuid
+    from decnet.models.event import Event
+
+REMEMBERED = 100_000
+"""How many attackers and sessions a writer knows without asking the database."""
+MAX_NAME = 255
+
+_ADD_TO_SESSION = """
+UPDATE session SET last_event_at = max(last_event_at, ?), ended_at = coalesce(?, ended_at),
+duration_ms = coalesce(?, duration_ms), event_count = event_count + ?, command_count = command_count + ?,
+login_failed_count = login_failed_count + ?, login_success_count = login_success_count + ?, file_count = file_count + ?
+WHERE id = ?"""
+_ADD_TO_ATTACKER = """
+UPDATE attacker SET first_seen = min(first_seen, ?), last_seen = max(last_seen, ?), event_count = event_count + ?
+WHERE id = ?"""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """The integers behind a session: what tags and roll-ups point to."""
+
+    id: int
+    attacker_id: int
+    identity_id: int
+    campaign_id: int
+    decky_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class _AttackerRow:
+    id: int
+    identity_id: int
+    campaign_id: int
+
+
+class Actors:
+    """The actors that one writer knows. Call :meth:`forget` when its transaction was rolled back."""
+
+    def __init__(self) -> None:
+        self._sensors: dict[str, int] = {}
+        self._attackers: dict[AttackerUuid, _AttackerRow] = {}
+        self._sessions: dict[SessionUuid, SessionRow] = {}
+
+    def forget(self) -> None:
+        """Know nothing: what was learnt in a transaction that failed is not stored."""
+        self._sensors.clear()
+        self._attackers.clear()
+        self._sessions.clear()
+
+    def sessions_of(self, connection: Connection, events: Sequence[Event]) -> Mapping[SessionUuid, SessionRow]:
+        """The session of every event, written together with its attacker and sensor where it was missing."""
+        missing = {event.session_id: event for event in reversed(events) if event.session_id not in self._sessions}
+        if missing:
+            self._add_sessions(connection, missing)
+        rows = {event.session_id: self._sessions[event.session_id] for event in events}
+        _shrink(self._sessions)
+        _shrink(self._attackers)
+        return rows
+
+    def _add_sessions(self, connection: Connection, first_events: Mapping[SessionUuid, Event]) -> None:
+        """Write and remember the sessions that start with ``first_events``; a stored session keeps what it has."""
+        self._add_sensors(
+            connection, {name for event in first_events.values() for name in (event.sensor, event.decky_id)}
+        )
+        self._add_attackers(connection, first_events.values())
+        columns = (
+            *("uuid", "native_id", "sensor_id", "decky_id", "attacker_id", "protocol", "src_port", "started_at"),
+            *(
+                "last_event_at",
+                "event_count",
+                "command_count",
+                "login_failed_count",
+                "login_success_count",
+                "file_count",
+            ),
+        )
+        rows = [
+            (
+                uuid.bytes,
+                event.native_session[:MAX_NAME],
+                self._sensors[event.sensor],
+                self._sensors[event.decky_id],
+                self._attackers[attacker_uuid(event.src_ip)].id,
+                event.protocol,
+                event.src_port,
+                event.observed_at,
+                event.observed_at,
+                *(0, 0, 0, 0, 0),
+            )
+            for uuid, event in sorted(first_events.items())
+        ]
+        insert_new(connection, session, ("uuid",), columns, rows)
+        by_bytes = {uuid.bytes: uuid for uuid in first_events}
+        found = select(
+            session.c.uuid, session.c.id, attacker.c.id, identity.c.id, identity.c.campaign_id, session.c.decky_id
+        )
+        joined = found.select_from(session.join(attacker).join(identity, attacker.c.identity_id == identity.c.id))
+        for part in _parts(list(by_bytes)):
+            for uuid_bytes, *ids in connection.execute(joined.where(session.c.uuid.in_(part))):
+                self._sessions[by_bytes[uuid_bytes]] = SessionRow(*ids)
+
+    def _add_attackers(self, connection: Connection, events: Iterable[Event]) -> None:
+        """Write and remember the attackers of ``events``, each with the identity and campaign that it starts."""
+        first = {attacker_uuid(event.src_ip): event for event in events}
+        missing = sorted(uuid for uuid in first if uuid not in self._attackers)
+        if not missing:
+            return
+        identities = {uuid: identity_uuid(uuid) for uuid in missing}
+        campaigns = {uuid: campaign_uuid(identities[uuid]) for uuid in missing}
+        insert_new(connection, campaign, ("uuid",), ("uuid",), [(item.bytes,) for item in campaigns.values()])
+        campaign_ids = _ids(connection, campaign, campaigns.values())
+        rows = [(identities[uuid].bytes, campaign_ids[campaigns[uuid]]) for uuid in missing]
+        insert_new(connection, identity, ("uuid",), ("uuid", "campaign_id"), rows)
+        identity_ids = _ids(connection, identity, identities.values())
+        columns = ("uuid", "address", "identity_id", "first_seen", "last_seen", "event_count")
+        attackers = [
+            (
+                uuid.bytes,
+                first[uuid].src_ip,
+                identity_ids[identities[uuid]],
+                first[uuid].observed_at,
+                first[uuid].observed_at,
+                0,
+            )
+            for uuid in missing
+        ]
+        insert_new(connection, attacker, ("uuid",), columns, attackers)
+        by_bytes = {uuid.bytes: uuid for uuid in missing}
+        found = select(attacker.c.uuid, attacker.c.id, identity.c.id, identity.c.campaign_id)
+        joined = found.select_from(attacker.join(identity, attacker.c.identity_id == identity.c.id))
+        for part in _parts(list(by_bytes)):
+            for uuid_bytes, *ids in connection.execute(joined.where(attacker.c.uuid.in_(part))):
+                self._attackers[by_bytes[uuid_bytes]] = _AttackerRow(*ids)
+
+    def _add_sensors(self, connection: Connection, names: set[str]) -> None:
+        missing = sorted(names - self._sensors.keys())
+        if missing:
+            insert_new(connection, sensor, ("name",), ("name",), [(name,) for name in missing])
+            found = select(sensor.c.name, sensor.c.id).where(sensor.c.name.in_(missing))
+            self._sensors.update((name, number) for name, number in connection.execute(found))
+
+
+def apply_changes(
+    connection: Connection, changes: Mapping[SessionUuid, SessionChange], rows: Mapping[SessionUuid, SessionRow]
+) -> None:
+    """Add what new events changed to their sessions and attackers; the start of a session stays as first written."""
+    if not changes:
+        return
+    sessions = [
+        (
+            change.last_event_at,
+            change.ended_at,
+            change.duration_ms,
+            change.events,
+            change.commands,
+            change.logins_failed,
+            change.logins_succeeded,
+            change.files,
+            rows[uuid].id,
+        )
+        for uuid, change in changes.items()
+    ]
+    connection.exec_driver_sql(_ADD_TO_SESSION, sorted(sessions, key=lambda values: values[-1]))
+    connection.exec_driver_sql(_ADD_TO_ATTACKER, _attacker_sums(changes, rows))
+
+
+def _attacker_sums(
+    changes: Mapping[SessionUuid, SessionChange], rows: Mapping[SessionUuid, SessionRow]
+) -> list[tuple[int, ...]]:
+    """First seen, last seen and events per attacker, then the attacker."""
+    sums: dict[int, tuple[int, int, int]] = {}
+    for uuid, change in changes.items():
+        number = rows[uuid].attacker_id
+        first, last, events = sums.get(number, (change.first_event_at, change.last_event_at, 0))
+        sums[number] = (
+            min(first, change.first_event_at),
+            max(last, change.last_event_at),
+            events + change.events,
+        )
+    return [(*values, number) for number, values in sorted(sums.items())]
+
+
+def _ids(connection: Connection, table: Table, uuids: Iterable[UUID]) -> dict[UUID, int]:
+    by_bytes = {uuid.bytes: uuid for uuid in uuids}
+    found: dict[UUID, int] = {}
+    for part in _parts(list(by_bytes)):
+        rows = connection.execute(select(table.c.uuid, table.c.id).where(table.c.uuid.in_(part)))
+        found.update((by_bytes[uuid_bytes], number) for uuid_bytes, number in rows)
+    return found
+
+
+def _parts(items: list[bytes]) -> Iterator[list[bytes]]:
+    return (items[start : start + MAX_ROWS] for start in range(0, len(items), MAX_ROWS))
+
+
+def _shrink(known: dict[UUID, Any]) -> None:
+    """Drop the longest known beyond :data:`REMEMBERED`."""
+    for uuid in list(islice(known, max(0, len(known) - REMEMBERED))):
+        del known[uuid]

@@ -1,0 +1,58 @@
+"""Schema versions, through Alembic; a database that is up to date never loads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import inspect
+
+from decnet.errors import StorageError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from sqlalchemy.engine import Connection
+
+HEAD = "0001"
+"""The newest schema version; a test holds it to the files in ``versions/``."""
+
+
+def upgrade(connection: Connection) -> None:
+    """Bring the schema to :data:`HEAD` within the caller's transaction.
+
+    :raises StorageError: the database was written by a version of ours that knows more than this one.
+    """
+    found = current_version(connection)
+    if found == HEAD:
+        return
+    if found is not None and found > HEAD:
+        raise StorageError(f"the database has schema {found}, this program knows up to {HEAD}; update decnet-ttp")
+    from alembic import command
+
+    command.upgrade(configuration(connection), HEAD)
+
+
+def downgrade(connection: Connection, version: str) -> None:
+    """Take the schema back to ``version`` (``base`` for nothing) within the caller's transaction; data goes with it."""
+    from alembic import command
+
+    command.downgrade(configuration(connection), version)
+
+
+def current_version(connection: Connection) -> str | None:
+    """The schema version of the database, or None for an empty one."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one_or_none()
+    return str(found) if found is not None else None
+
+
+def configuration(connection: Connection) -> Config:
+    """Alembic's configuration for one run on ``connection``."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config

@@ -1,0 +1,67 @@
+"""Bulk statements: inserts that report exactly the new rows, and sums that add to what is stored.
+
+Only the conflict on the named key is a no-op; any other violation raises. A look-up before the insert would be a race,
+``INSERT OR IGNORE`` would hide CHECK and NOT NULL, so the database itself says which rows it took.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Table
+    from sqlalchemy.engine import Connection
+
+Row = tuple[Any, ...]
+
+MAX_ROWS = 250
+"""Rows per statement: past this the text of the statement costs more than another round."""
+
+
+def insert_new(
+    connection: Connection, table: Table, key: Sequence[str], columns: Sequence[str], rows: Sequence[Row]
+) -> set[Row]:
+    """Insert ``rows`` (values in the order of ``columns``); returns the ``key`` values of those that are new.
+
+    Every key within ``rows`` must be there once only; the caller drops repetitions.
+    """
+    added: set[Row] = set()
+    for start in range(0, len(rows), MAX_ROWS):
+        part = rows[start : start + MAX_ROWS]
+        sql = _insert_sql(table.name, tuple(key), tuple(columns), len(part))
+        values = tuple(value for row in part for value in row)
+        added.update(tuple(row) for row in connection.exec_driver_sql(sql, values))
+    return added
+
+
+def add_counts(connection: Connection, table: Table, key: Sequence[str], rows: Sequence[Row]) -> None:
+    """Add roll-up rows (key values, then count, max_confidence, first_seen, last_seen) to those that are stored."""
+    if rows:
+        connection.exec_driver_sql(_count_sql(table.name, tuple(key)), list(rows))
+
+
+@lru_cache(maxsize=256)
+def _insert_sql(table: str, key: tuple[str, ...], columns: tuple[str, ...], count: int) -> str:
+    """The statement for ``count`` rows. Names come from our schema, never from input."""
+    names, keys = _names(columns), _names(key)
+    row = f"({', '.join('?' * len(columns))})"
+    values = ", ".join([row] * count)
+    return f"INSERT INTO {table} ({names}) VALUES {values} ON CONFLICT ({keys}) DO NOTHING RETURNING {keys}"  # noqa: S608
+
+
+@lru_cache(maxsize=32)
+def _count_sql(table: str, key: tuple[str, ...]) -> str:
+    columns = (*key, "count", "max_confidence", "first_seen", "last_seen")
+    return (
+        f"INSERT INTO {table} ({_names(columns)}) VALUES ({', '.join('?' * len(columns))}) "  # noqa: S608
+        f"ON CONFLICT ({_names(key)}) DO UPDATE SET count = count + excluded.count, "
+        "max_confidence = max(max_confidence, excluded.max_confidence), "
+        "first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen)"
+    )
+
+
+def _names(columns: Sequence[str]) -> str:
+    return ", ".join(f'"{name}"' for name in columns)
