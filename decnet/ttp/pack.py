@@ -1,0 +1,47 @@
+"""Compiled rules, and the pack that holds them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from decnet.models.rule import Emit, Rule
+    from decnet.ttp.condition import Condition
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledEmit:
+    """An emit of a rule and, per source kind, what else must hold for it."""
+
+    emit: Emit
+    when: dict[str, Condition] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CompiledRule:
+    """A rule that can be matched: one condition per source kind that it applies to."""
+
+    rule: Rule
+    path: Path
+    conditions: dict[str, Condition]
+    emits: tuple[CompiledEmit, ...]
+
+    @property
+    def rule_id(self) -> str:
+        """``R0012``."""
+        return self.rule.rule_id
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pack:
+    """Every rule in force, in order of id, and a digest that changes whenever one of them does."""
+
+    rules: tuple[CompiledRule, ...]
+    digest: str
+
+    def rule(self, rule_id: str) -> CompiledRule | None:
+        """The rule of that id, or None."""
+        return next((rule for rule in self.rules if rule.rule_id == rule_id), None)

@@ -1,0 +1,1 @@
+"""Where rules come from, and how their text becomes something that can be matched."""

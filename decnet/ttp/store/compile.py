@@ -1,0 +1,220 @@
+"""Rule files become a pack, or a list of every fault in them: ``rules/ttp/R0012.yaml:14: what; way out``."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from decnet.errors import CatalogueError, RuleError
+from decnet.models.event import PAYLOAD_TYPES, SourceKind
+from decnet.models.rule import DEFAULT_FIELDS, Case, Emit, Rule, Term
+from decnet.ttp.condition import condition_of, finder_of
+from decnet.ttp.match import PatternRefused
+from decnet.ttp.pack import CompiledEmit, CompiledRule, Pack
+from decnet.ttp.store.yaml_file import YamlFile, read_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from pydantic import BaseModel
+    from pydantic_core import ErrorDetails
+
+    from decnet.attack.catalog import Catalog
+    from decnet.ttp.condition import Condition
+
+    CatalogLoader = Callable[[str], Catalog]
+
+RuleFile = tuple["Path", str]
+"""Where a rule file stands and its text."""
+
+_KEYS: dict[str, tuple[str, ...]] = {
+    model.__name__: tuple(field.alias or name for name, field in model.model_fields.items())
+    for model in (Rule, Emit, Term, Case)
+}
+
+
+def compile_pack(files: Iterable[RuleFile], catalog_of: CatalogLoader) -> Pack:
+    """The pack that ``files`` describe, rules in order of id.
+
+    :raises RuleError: with every fault of every file, in order of file and line.
+    """
+    faults: list[str] = []
+    rules: list[CompiledRule] = []
+    digest = sha256()
+    for path, text in sorted(files):
+        digest.update(f"{path.name}\0{text}\0".encode())
+        rule, found = compile_rule(path, text, catalog_of)
+        faults += found
+        if rule is not None:
+            rules.append(rule)
+    faults += _pack_faults(rules)
+    if faults:
+        raise RuleError(faults)
+    return Pack(tuple(sorted(rules, key=lambda rule: rule.rule_id)), digest.hexdigest())
+
+
+def compile_rule(path: Path, text: str, catalog_of: CatalogLoader) -> tuple[CompiledRule | None, list[str]]:
+    """The rule in one file, or None and what is wrong with it."""
+    source = read_yaml(text)
+    if source.faults:
+        return None, [f"{path}:{fault.line}: {fault.message}" for fault in source.faults]
+    try:
+        rule = Rule.model_validate(source.value)
+    except ValidationError as error:
+        return None, [f"{path}:{line}: {message}" for line, message in schema_faults(error, source)]
+    faults = [f"{path}:{source.line_of(where)}: {message}" for where, message in _meaning_faults(rule, catalog_of)]
+    if path.stem != rule.rule_id:
+        faults.insert(0, f"{path}:{source.line_of(('rule_id',))}: rule_id {rule.rule_id!r} is not the file's name")
+    return (None, faults) if faults else (_compiled(rule, path), [])
+
+
+def schema_faults(error: ValidationError, source: YamlFile) -> list[tuple[int, str]]:
+    """Line and sentence of each thing that the schema refuses."""
+    found = error.errors()
+    inner = [fault for fault in found if not (fault["type"] == "too_short" and fault["input"])]  # its items are refused
+    return sorted((source.line_of(_yaml_path(fault)), _sentence(fault)) for fault in inner)
+
+
+def _compiled(rule: Rule, path: Path) -> CompiledRule:
+    conditions = {kind: condition_of(rule.match, DEFAULT_FIELDS[kind]) for kind in rule.applies_to}
+    emits = tuple(
+        CompiledEmit(emit, _when(emit, number, rule.applies_to) if emit.when else None)
+        for number, emit in enumerate(rule.emits)
+    )
+    return CompiledRule(rule, path, conditions, emits)
+
+
+def _when(emit: Emit, number: int, kinds: Iterable[str]) -> dict[str, Condition]:
+    assert emit.when is not None  # noqa: S101 - the caller asked
+    return {kind: condition_of(emit.when, DEFAULT_FIELDS[kind], f"emits[{number}].when") for kind in kinds}
+
+
+def _meaning_faults(rule: Rule, catalog_of: CatalogLoader) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """What the schema cannot see: kinds, fields, patterns, techniques."""
+    kinds = [kind for kind in rule.applies_to if kind in DEFAULT_FIELDS]
+    for number, kind in enumerate(rule.applies_to):
+        if kind not in DEFAULT_FIELDS:
+            yield (
+                ("applies_to", number),
+                f"no rule text can look at kind {kind!r}; use one of {_listed(DEFAULT_FIELDS)}",
+            )
+    yield from _term_faults(rule.match, ("match",), kinds)
+    try:
+        catalog = catalog_of(rule.attack_release)
+    except CatalogueError as error:
+        yield ("attack_release",), f"attack_release: {error}"
+        return
+    seen: set[tuple[str, str | None]] = set()
+    for number, emit in enumerate(rule.emits):
+        where = ("emits", number)
+        if (fault := catalog.check_pair(emit.tactic, emit.technique_id, emit.sub_technique_id)) is not None:
+            yield where, f"emits[{number}]: {fault}"
+        if (emit.technique_id, emit.sub_technique_id) in seen:
+            yield where, f"emits[{number}]: {emit.sub_technique_id or emit.technique_id} is emitted twice; keep one"
+        seen.add((emit.technique_id, emit.sub_technique_id))
+        if emit.when is not None:
+            yield from _term_faults(emit.when, (*where, "when"), kinds)
+
+
+def _term_faults(
+    term: Term, path: tuple[str | int, ...], kinds: Sequence[str]
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    operator = term.operator
+    here = (*path, operator)
+    if operator == "not" and term.not_ is not None:
+        yield from _term_faults(term.not_, here, kinds)
+    elif operator in {"all", "any"}:
+        for number, part in enumerate(getattr(term, operator)):
+            yield from _term_faults(part, (*here, number), kinds)
+    else:
+        yield from _leaf_faults(term, path, here, kinds)
+
+
+def _leaf_faults(
+    term: Term, path: tuple[str | int, ...], here: tuple[str | int, ...], kinds: Sequence[str]
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    fields = sorted({name for kind in kinds for name in PAYLOAD_TYPES[SourceKind(kind)].__struct_fields__})
+    if term.field is not None and kinds and term.field not in fields:
+        yield (*path, "field"), f"no field {term.field!r} in {_listed(kinds)}{_meant(term.field, fields)}"
+    leaf = condition_of(term, "").leaf
+    try:
+        find = finder_of(leaf) if leaf else None
+    except PatternRefused as error:
+        yield here, f"pattern {term.pattern!r} is not RE2: {error}; RE2 has no look-around and no back-references"
+        return
+    if term.operator == "pattern" and find is not None and find(b"") is not None:
+        yield (
+            here,
+            f"pattern {term.pattern!r} matches the empty text, so it is always true; ask for at least one character",
+        )
+
+
+def _pack_faults(rules: Sequence[CompiledRule]) -> Iterator[str]:
+    """What only the whole pack shows: releases of one domain that differ, names used twice."""
+    releases: dict[str, CompiledRule] = {}
+    names: dict[str, CompiledRule] = {}
+    for rule in rules:
+        domain = rule.rule.attack_release.partition("-")[0]
+        first = releases.setdefault(domain, rule)
+        if first.rule.attack_release != rule.rule.attack_release:
+            yield (
+                f"{rule.path}:1: attack_release {rule.rule.attack_release} differs from {first.rule.attack_release} in "
+                f"{first.path.name}; a pack holds one release per domain"
+            )
+        other = names.setdefault(rule.rule.name, rule)
+        if other is not rule:
+            yield f"{rule.path}:1: name {rule.rule.name!r} is also that of {other.path.name}; rename one"
+
+
+def _yaml_path(fault: ErrorDetails) -> tuple[str | int, ...]:
+    return tuple("not" if part == "not_" else part for part in fault["loc"])
+
+
+def _sentence(fault: ErrorDetails) -> str:
+    """What the schema found, in the words of the rule language."""
+    where = _dotted(_yaml_path(fault))
+    if fault["type"] == "extra_forbidden":
+        key = str(fault["loc"][-1])
+        known = _KEYS[_model_at(fault["loc"][:-1])]
+        return f"{where}: unknown key{_meant(key, known) or f'; the keys here are {_listed(known)}'}"
+    if fault["type"] == "missing":
+        return f"{where}: this key is missing"
+    if fault["type"] == "model_type":
+        return f"{where or 'file'}: must be a mapping of keys to values"
+    message = fault["msg"].removeprefix("Value error, ")
+    value = fault["input"]
+    return f"{where or 'file'}: {message}" + (f", not {value!r}"[:200] if isinstance(value, str | int | float) else "")
+
+
+def _model_at(location: tuple[str | int, ...]) -> str:
+    names = [part for part in location if isinstance(part, str)]
+    if not names:
+        return Rule.__name__
+    return Emit.__name__ if names == ["emits"] else Term.__name__
+
+
+def _dotted(path: tuple[str | int, ...]) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".")
+
+
+def _meant(word: str, known: Iterable[str]) -> str:
+    close = get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)
+
+
+def model_faults(model: type[BaseModel], value: Any, source: YamlFile) -> list[tuple[int, str]]:
+    """Line and sentence of what ``model`` refuses in ``value``; empty when it is accepted."""
+    try:
+        model.model_validate(value)
+    except ValidationError as error:
+        return schema_faults(error, source)
+    return []
