@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 COWRIE := .venv-cowrie
 
-.PHONY: help demo test check format bench golden recording clean
+.PHONY: help demo test check format bench golden recording picture clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ check: $(VENV)/.dev ## format, lint, types, imports, spelling, rules
 format: $(VENV)/.dev ## format the code and mend what ruff can mend
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
+
+picture: $(VENV)/.dev ## draw the picture in the README anew
+	@$(BIN)/python -m scripts.draw_summary
 
 bench: $(VENV)/.dev ## measure speed, print ratios
 	@$(BIN)/python -m bench

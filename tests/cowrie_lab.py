@@ -123,7 +123,7 @@ def running_cowrie(
     output = folder / "server.txt"
     with output.open("wb") as sink:
         # twistd's path is ours and no shell is involved.
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(
             _command(), cwd=folder, env=_environment(), stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT
         )
         try:

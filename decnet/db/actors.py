@@ -14,21 +14,37 @@ from sqlalchemy import select
 
 from decnet.db.rows import MAX_ROWS, insert_new
 from decnet.db.tables import attacker, campaign, identity, sensor, session
-from decnet.models.actor import attacker_uuid, campaign_uuid, identity_uuid
+from decnet.models.actor import AttackerUuid, attacker_uuid, campaign_uuid, identity_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from uuid import UUID
 
     from sqlalchemy import Table
     from sqlalchemy.engine import Connection
 
-    from decnet.models.actor import AttackerUuid, SessionChange, SessionUuid
+    from decnet.models.actor import SessionChange, SessionUuid
     from decnet.models.event import Event
 
 REMEMBERED = 100_000
 """How many attackers and sessions a writer knows without asking the database."""
 MAX_NAME = 255
+
+_SESSION_COLUMNS = (
+    *(
+        "uuid",
+        "native_id",
+        "sensor_id",
+        "decky_id",
+        "attacker_id",
+        "protocol",
+        "src_port",
+        "started_at",
+        "last_event_at",
+    ),
+    *("event_count", "command_count", "login_failed_count", "login_success_count", "file_count"),
+)
+_NO_COUNTS = (0, 0, 0, 0, 0)
+_ATTACKER_COLUMNS = ("uuid", "address", "identity_id", "first_seen", "last_seen", "event_count")
 
 _ADD_TO_SESSION = """
 UPDATE session SET last_event_at = max(last_event_at, ?), ended_at = coalesce(?, ended_at),
@@ -57,6 +73,9 @@ class _AttackerRow:
     identity_id: int
     campaign_id: int
 
+    def session(self, number: int, decky_id: int) -> SessionRow:
+        return SessionRow(number, self.id, self.identity_id, self.campaign_id, decky_id)
+
 
 class Actors:
     """The actors that one writer knows. Call :meth:`forget` when its transaction was rolled back."""
@@ -84,63 +103,52 @@ class Actors:
 
     def _add_sessions(self, connection: Connection, first_events: Mapping[SessionUuid, Event]) -> None:
         """Write and remember the sessions that start with ``first_events``; a stored session keeps what it has."""
-        self._add_sensors(
-            connection, {name for event in first_events.values() for name in (event.sensor, event.decky_id)}
-        )
+        names = {name for event in first_events.values() for name in (event.sensor, event.decky_id)}
+        self._add_sensors(connection, names)
         self._add_attackers(connection, first_events.values())
-        columns = (
-            *("uuid", "native_id", "sensor_id", "decky_id", "attacker_id", "protocol", "src_port", "started_at"),
-            *(
-                "last_event_at",
-                "event_count",
-                "command_count",
-                "login_failed_count",
-                "login_success_count",
-                "file_count",
-            ),
-        )
-        rows = [
-            (
-                uuid.bytes,
-                event.native_session[:MAX_NAME],
-                self._sensors[event.sensor],
-                self._sensors[event.decky_id],
-                self._attackers[attacker_uuid(event.src_ip)].id,
-                event.protocol,
-                event.src_port,
-                event.observed_at,
-                event.observed_at,
-                *(0, 0, 0, 0, 0),
+        rows = [self._session_values(uuid, event) for uuid, event in sorted(first_events.items())]
+        added = insert_new(connection, session, ("uuid",), _SESSION_COLUMNS, rows, returning=("uuid", "id"))
+        for uuid, number in added:
+            event = first_events[uuid]
+            self._sessions[uuid] = self._attackers[attacker_uuid(event.src_ip)].session(
+                number, self._sensors[event.decky_id]
             )
-            for uuid, event in sorted(first_events.items())
-        ]
-        insert_new(connection, session, ("uuid",), columns, rows)
-        by_bytes = {uuid.bytes: uuid for uuid in first_events}
+        self._find_sessions(connection, [uuid for uuid in first_events if uuid not in self._sessions])
+
+    def _session_values(self, uuid: SessionUuid, event: Event) -> tuple[object, ...]:
+        sensor_id, decky_id = self._sensors[event.sensor], self._sensors[event.decky_id]
+        attacker_id = self._attackers[attacker_uuid(event.src_ip)].id
+        where = (event.native_session[:MAX_NAME], sensor_id, decky_id, attacker_id, event.protocol, event.src_port)
+        return (uuid, *where, event.observed_at, event.observed_at, *_NO_COUNTS)
+
+    def _find_sessions(self, connection: Connection, uuids: Sequence[SessionUuid]) -> None:
+        """Remember stored sessions."""
         found = select(
             session.c.uuid, session.c.id, attacker.c.id, identity.c.id, identity.c.campaign_id, session.c.decky_id
         )
         joined = found.select_from(session.join(attacker).join(identity, attacker.c.identity_id == identity.c.id))
-        for part in _parts(list(by_bytes)):
-            for uuid_bytes, *ids in connection.execute(joined.where(session.c.uuid.in_(part))):
-                self._sessions[by_bytes[uuid_bytes]] = SessionRow(*ids)
+        for part in _parts(uuids):
+            for uuid, *ids in connection.execute(joined.where(session.c.uuid.in_(part))):
+                self._sessions[uuid] = SessionRow(*ids)
 
     def _add_attackers(self, connection: Connection, events: Iterable[Event]) -> None:
-        """Write and remember the attackers of ``events``, each with the identity and campaign that it starts."""
+        """Write and remember the attackers of ``events``, each with the identity and campaign that it starts.
+
+        The older ones are looked up first: their current identity need not be the one that they started.
+        """
         first = {attacker_uuid(event.src_ip): event for event in events}
+        self._find_attackers(connection, [uuid for uuid in first if uuid not in self._attackers])
         missing = sorted(uuid for uuid in first if uuid not in self._attackers)
         if not missing:
             return
         identities = {uuid: identity_uuid(uuid) for uuid in missing}
         campaigns = {uuid: campaign_uuid(identities[uuid]) for uuid in missing}
-        insert_new(connection, campaign, ("uuid",), ("uuid",), [(item.bytes,) for item in campaigns.values()])
-        campaign_ids = _ids(connection, campaign, campaigns.values())
-        rows = [(identities[uuid].bytes, campaign_ids[campaigns[uuid]]) for uuid in missing]
-        insert_new(connection, identity, ("uuid",), ("uuid", "campaign_id"), rows)
-        identity_ids = _ids(connection, identity, identities.values())
-        columns = ("uuid", "address", "identity_id", "first_seen", "last_seen", "event_count")
+        campaign_ids = _written(connection, campaign, ("uuid",), [(campaigns[uuid],) for uuid in missing])
+        rows = [(identities[uuid], campaign_ids[campaigns[uuid]]) for uuid in missing]
+        identity_ids = _written(connection, identity, ("uuid", "campaign_id"), rows)
         attackers = [
             (
-                uuid.bytes,
+                uuid,
                 first[uuid].src_ip,
                 identity_ids[identities[uuid]],
                 first[uuid].observed_at,
@@ -149,13 +157,17 @@ class Actors:
             )
             for uuid in missing
         ]
-        insert_new(connection, attacker, ("uuid",), columns, attackers)
-        by_bytes = {uuid.bytes: uuid for uuid in missing}
+        for uuid, number in _written(connection, attacker, _ATTACKER_COLUMNS, attackers).items():
+            own = AttackerUuid(uuid)
+            self._attackers[own] = _AttackerRow(number, identity_ids[identities[own]], campaign_ids[campaigns[own]])
+
+    def _find_attackers(self, connection: Connection, uuids: Sequence[AttackerUuid]) -> None:
+        """Remember stored attackers with their current identity."""
         found = select(attacker.c.uuid, attacker.c.id, identity.c.id, identity.c.campaign_id)
         joined = found.select_from(attacker.join(identity, attacker.c.identity_id == identity.c.id))
-        for part in _parts(list(by_bytes)):
-            for uuid_bytes, *ids in connection.execute(joined.where(attacker.c.uuid.in_(part))):
-                self._attackers[by_bytes[uuid_bytes]] = _AttackerRow(*ids)
+        for part in _parts(uuids):
+            for uuid, *ids in connection.execute(joined.where(attacker.c.uuid.in_(part))):
+                self._attackers[uuid] = _AttackerRow(*ids)
 
     def _add_sensors(self, connection: Connection, names: set[str]) -> None:
         missing = sorted(names - self._sensors.keys())
@@ -205,20 +217,22 @@ def _attacker_sums(
     return [(*values, number) for number, values in sorted(sums.items())]
 
 
-def _ids(connection: Connection, table: Table, uuids: Iterable[UUID]) -> dict[UUID, int]:
-    by_bytes = {uuid.bytes: uuid for uuid in uuids}
-    found: dict[UUID, int] = {}
-    for part in _parts(list(by_bytes)):
-        rows = connection.execute(select(table.c.uuid, table.c.id).where(table.c.uuid.in_(part)))
-        found.update((by_bytes[uuid_bytes], number) for uuid_bytes, number in rows)
-    return found
+def _written(
+    connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
+) -> dict[bytes, int]:
+    """Insert actors (their uuid first in each row); returns the integer of each, new or stored."""
+    ids: dict[bytes, int] = dict(insert_new(connection, table, ("uuid",), columns, rows, returning=("uuid", "id")))
+    for part in _parts([row[0] for row in rows if row[0] not in ids]):
+        found = connection.execute(select(table.c.uuid, table.c.id).where(table.c.uuid.in_(part)))
+        ids.update((uuid, number) for uuid, number in found)
+    return ids
 
 
-def _parts(items: list[bytes]) -> Iterator[list[bytes]]:
+def _parts(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
     return (items[start : start + MAX_ROWS] for start in range(0, len(items), MAX_ROWS))
 
 
-def _shrink(known: dict[UUID, Any]) -> None:
+def _shrink(known: dict[Any, Any]) -> None:
     """Drop the longest known beyond :data:`REMEMBERED`."""
     for uuid in list(islice(known, max(0, len(known) - REMEMBERED))):
         del known[uuid]

@@ -7,6 +7,7 @@ Only the conflict on the named key is a no-op; any other violation raises. A loo
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,18 +23,26 @@ MAX_ROWS = 250
 
 
 def insert_new(
-    connection: Connection, table: Table, key: Sequence[str], columns: Sequence[str], rows: Sequence[Row]
+    connection: Connection,
+    table: Table,
+    key: Sequence[str],
+    columns: Sequence[str],
+    rows: Sequence[Row],
+    *,
+    returning: Sequence[str] | None = None,
 ) -> set[Row]:
     """Insert ``rows`` (values in the order of ``columns``); returns the ``key`` values of those that are new.
 
-    Every key within ``rows`` must be there once only; the caller drops repetitions.
+    Every key within ``rows`` must be there once only; the caller drops repetitions. ``returning`` names other columns
+    to return of the new rows.
     """
     added: set[Row] = set()
     for start in range(0, len(rows), MAX_ROWS):
         part = rows[start : start + MAX_ROWS]
-        sql = _insert_sql(table.name, tuple(key), tuple(columns), len(part))
-        values = tuple(value for row in part for value in row)
-        added.update(tuple(row) for row in connection.exec_driver_sql(sql, values))
+        sql = _insert_sql(table.name, tuple(key), tuple(columns), tuple(returning or key), len(part))
+        values = tuple(chain.from_iterable(part))
+        with connection.exec_driver_sql(sql, values) as result:
+            added.update(result.cursor.fetchall())  # the driver's own tuples: rows are many, and only compared
     return added
 
 
@@ -44,12 +53,15 @@ def add_counts(connection: Connection, table: Table, key: Sequence[str], rows: S
 
 
 @lru_cache(maxsize=256)
-def _insert_sql(table: str, key: tuple[str, ...], columns: tuple[str, ...], count: int) -> str:
+def _insert_sql(
+    table: str, key: tuple[str, ...], columns: tuple[str, ...], returning: tuple[str, ...], count: int
+) -> str:
     """The statement for ``count`` rows. Names come from our schema, never from input."""
-    names, keys = _names(columns), _names(key)
     row = f"({', '.join('?' * len(columns))})"
-    values = ", ".join([row] * count)
-    return f"INSERT INTO {table} ({names}) VALUES {values} ON CONFLICT ({keys}) DO NOTHING RETURNING {keys}"  # noqa: S608
+    return (
+        f"INSERT INTO {table} ({_names(columns)}) VALUES {', '.join([row] * count)} "  # noqa: S608
+        f"ON CONFLICT ({_names(key)}) DO NOTHING RETURNING {_names(returning)}"
+    )
 
 
 @lru_cache(maxsize=32)

@@ -71,14 +71,14 @@ class TagWriter:
         Returns exactly those that are new, in order of (observed_at, uuid). A tag that is stored already is a no-op.
         ``now`` is the ``created_at``, µs UTC.
         """
-        unique = {(tag.observed_at, tag.uuid.bytes): tag for tag in tags}
+        unique = {(tag.observed_at, tag.uuid): tag for tag in tags}
         if not unique:
             return []
         ordered = [unique[key] for key in sorted(unique)]
         uses = self._use_ids(connection, {_use(tag) for tag in ordered})
         rows = [_row(tag, sessions, uses[_use(tag)], now) for tag in ordered]
         added = insert_new(connection, tag_table, ("observed_at", "uuid"), _COLUMNS, rows)
-        new = [tag for tag in ordered if (tag.observed_at, tag.uuid.bytes) in added]
+        new = [tag for tag in ordered if (tag.observed_at, tag.uuid) in added]
         _add_to_rollups(connection, new, sessions, uses)
         return new
 
@@ -100,7 +100,7 @@ def _row(tag: TTPTag, sessions: Mapping[SessionUuid, SessionRow], use: int, now:
     session = sessions[tag.session_id] if tag.session_id else None
     return (
         tag.observed_at,
-        tag.uuid.bytes,
+        tag.uuid,
         tag.source_kind,
         tag.source_id,
         session.attacker_id if session else None,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import func, select
 
-from decnet.db.tables import attacker, rollup_attacker, rollup_fleet_day, session, tag, ttp
+from decnet.db.tables import attacker, event, rollup_attacker, rollup_fleet_day, session, tag, ttp
+from decnet.models.event import COMMAND, CommandPayload
 from decnet.models.rollup import TechniqueCount
 from decnet.models.tag import BAND_EDGES
 
@@ -40,6 +41,8 @@ class StoredTag:
     confidence: float
     rule_id: str
     evidence: dict[str, Any]
+    command: str | None
+    """The whole line that the attacker typed, where the tag is on a command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,8 @@ def _newest_tag(connection: Connection, use: int, at: int) -> StoredTag | None:
             tag.c.confidence,
             tag.c.rule_id,
             tag.c.evidence,
+            tag.c.source_kind,
+            tag.c.source_id,
         )
         .select_from(tag.join(ttp).join(attacker))
         .where(tag.c.observed_at == at, tag.c.ttp_id == use, tag.c.superseded.is_(False))
@@ -147,10 +152,15 @@ def _newest_tag(connection: Connection, use: int, at: int) -> StoredTag | None:
     ).one_or_none()
     if row is None:
         return None
-    observed_at, address, tactic, technique, sub, confidence, rule, evidence = row
-    return StoredTag(
-        observed_at, address, tactic, technique, sub or None, confidence, rule, msgspec.json.decode(evidence)
-    )
+    observed_at, address, tactic, technique, sub, confidence, rule, evidence, kind, source_id = row
+    proof = msgspec.json.decode(evidence)
+    command = _command_text(connection, source_id) if kind == COMMAND else None
+    return StoredTag(observed_at, address, tactic, technique, sub or None, confidence, rule, proof, command)
+
+
+def _command_text(connection: Connection, source_id: str) -> str | None:
+    payload = connection.execute(select(event.c.payload).where(event.c.id == bytes.fromhex(source_id))).scalar()
+    return msgspec.json.decode(payload, type=CommandPayload).command_text if payload else None
 
 
 def _band_of(floor: float) -> int:

@@ -1,4 +1,4 @@
-"""Who and where: source addresses, attackers, sessions, identities. All ids are deterministic.
+"""Who and where: source addresses, attackers, sessions, identities. All ids are deterministic, and 16 bytes here.
 
 A replay on an empty database gives the same ids, because each is a UUIDv5 over what was recorded and nothing else.
 """
@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import NewType
-from uuid import UUID, uuid5
+from uuid import UUID
 
-AttackerUuid = NewType("AttackerUuid", UUID)
-IdentityUuid = NewType("IdentityUuid", UUID)
-CampaignUuid = NewType("CampaignUuid", UUID)
-SessionUuid = NewType("SessionUuid", UUID)
+from decnet.models.ids import uuid5_bytes, uuid_text
+
+AttackerUuid = NewType("AttackerUuid", bytes)
+IdentityUuid = NewType("IdentityUuid", bytes)
+CampaignUuid = NewType("CampaignUuid", bytes)
+SessionUuid = NewType("SessionUuid", bytes)
 
 _ATTACKER_NAMESPACE = UUID("5b0d1c0e-6c39-5b6a-9b6f-0d6f3f0f8a01")
 _IDENTITY_NAMESPACE = UUID("5b0d1c0e-6c39-5b6a-9b6f-0d6f3f0f8a02")
@@ -38,17 +40,17 @@ def canonical_address(text: str) -> str:
 @lru_cache(_REMEMBERED)
 def attacker_uuid(address: str) -> AttackerUuid:
     """The attacker behind a *canonical* source address: one per address, known from the record alone."""
-    return AttackerUuid(uuid5(_ATTACKER_NAMESPACE, address))
+    return AttackerUuid(uuid5_bytes(_ATTACKER_NAMESPACE, address))
 
 
 def identity_uuid(founder: AttackerUuid) -> IdentityUuid:
     """The identity that ``founder`` starts; every attacker has one from its first event."""
-    return IdentityUuid(uuid5(_IDENTITY_NAMESPACE, str(founder)))
+    return IdentityUuid(uuid5_bytes(_IDENTITY_NAMESPACE, uuid_text(founder)))
 
 
 def campaign_uuid(founder: IdentityUuid) -> CampaignUuid:
     """The campaign that ``founder`` starts."""
-    return CampaignUuid(uuid5(_CAMPAIGN_NAMESPACE, str(founder)))
+    return CampaignUuid(uuid5_bytes(_CAMPAIGN_NAMESPACE, uuid_text(founder)))
 
 
 @lru_cache(_REMEMBERED)
@@ -57,7 +59,7 @@ def session_uuid(sensor: str, native_id: str) -> SessionUuid:
 
     The length of the sensor's name goes into the hash, so that no other split of the same characters gives the same id.
     """
-    return SessionUuid(uuid5(_SESSION_NAMESPACE, f"{len(sensor)}:{sensor}{native_id}"))
+    return SessionUuid(uuid5_bytes(_SESSION_NAMESPACE, f"{len(sensor)}:{sensor}{native_id}"))
 
 
 @dataclass(slots=True)

@@ -157,11 +157,10 @@ def event_id(observed_at: int, sensor: str, native_session: str, source_kind: So
     """48 bits of milliseconds, then an 80-bit hash of the record: time-ordered, and the same for the same record.
 
     ``meaning`` are the fields that carry meaning, in the order that the adapter states; secrets go in as recorded.
-    Every part goes in behind its length, so that no two records share one spelling. Times before 1970 count as 1970.
+    Every part is canonical text, which holds no NUL, so no two records share one spelling. Times before 1970 count
+    as 1970.
     """
-    record = "".join(
-        f"{len(part)}:{part}" for part in (str(observed_at), sensor, native_session, source_kind, *meaning)
-    )
+    record = "\0".join((str(observed_at), sensor, native_session, source_kind, *meaning))
     digest = blake2b(record.encode(), digest_size=_HASH_BYTES)
     milliseconds = max(observed_at, 0) // _US_PER_MS
     return EventId(milliseconds.to_bytes(_TIME_BYTES, "big") + digest.digest())

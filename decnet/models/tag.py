@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from hashlib import sha1
-from typing import NotRequired, TypedDict
+from typing import NewType, NotRequired, TypedDict
 from uuid import UUID
 
 import msgspec
 
 from decnet.models.actor import AttackerUuid, IdentityUuid, SessionUuid
 from decnet.models.event import SourceKind
+from decnet.models.ids import uuid5_bytes
+
+TagUuid = NewType("TagUuid", bytes)
 
 MIN_STORED_CONFIDENCE = 0.3
 """Below this nothing is written."""
@@ -19,7 +21,7 @@ DEFAULT_CONFIDENCE_FLOOR = 0.6
 BAND_EDGES = (0.3, 0.6, 0.7, 0.8, 0.9)
 """Lower edges of the confidence bands that roll-ups keep apart."""
 
-_TAG_NAMESPACE = UUID("a2f1c3b4-7d58-5e0f-8c1b-3b6a52d0e901").bytes
+_TAG_NAMESPACE = UUID("a2f1c3b4-7d58-5e0f-8c1b-3b6a52d0e901")
 
 
 class CommandEvidence(TypedDict):
@@ -57,7 +59,7 @@ class TTPTag(msgspec.Struct, frozen=True, gc=False):
         every view.
     """
 
-    uuid: UUID
+    uuid: TagUuid
     source_kind: SourceKind
     source_id: str
     attacker_uuid: AttackerUuid | None
@@ -90,8 +92,8 @@ def compute_tag_uuid(
     rule_version: int,
     technique_id: str,
     sub_technique_id: str | None,
-) -> UUID:
-    """UUIDv5 over exactly these six, joined by ``|``; never time, process or randomness.
+) -> TagUuid:
+    """The UUIDv5, as 16 bytes, over exactly these six, joined by ``|``; never time, process or randomness.
 
     :raises ValueError: a part holds ``|``, which would let two tags share one id.
     """
@@ -99,8 +101,7 @@ def compute_tag_uuid(
     name = "|".join(parts)
     if name.count("|") != len(parts) - 1:
         raise ValueError(f"tag id part holds '|': {name!r}; source ids must not")
-    digest = sha1(_TAG_NAMESPACE + name.encode(), usedforsecurity=False).digest()
-    return UUID(bytes=digest[:16], version=5)
+    return TagUuid(uuid5_bytes(_TAG_NAMESPACE, name))
 
 
 def confidence_band(confidence: float) -> int:

@@ -154,7 +154,7 @@ def test_update_refuses_what_is_no_bundle(tmp_path: Path) -> None:
 def test_works_from_any_folder() -> None:
     code = "from decnet.cli.attack import app; app()"
     root = str(Path(decnet.__file__).parents[1])
-    done = subprocess.run(  # noqa: S603 - our own code
+    done = subprocess.run(
         [sys.executable, "-c", code, "migrate", "T1562"],
         cwd="/",
         env={**os.environ, "PYTHONPATH": root},

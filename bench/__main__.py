@@ -1,0 +1,7 @@
+"""``make bench``."""
+
+from __future__ import annotations
+
+from bench import direct
+
+direct.main()

@@ -1,0 +1,5 @@
+"""``python -m decnet``."""
+
+from decnet.cli.app import main
+
+main()

@@ -1,0 +1,1 @@
+"""One raw record in, Events out: how logs are read, told apart and understood."""

@@ -1,0 +1,214 @@
+"""Reads logs line by line: plain, gzip or Zstandard (told by their first bytes), standard input, and growing files.
+
+:class:`LogReader` yields :class:`~decnet.sources.split.LineBatch` in constant memory. A batch ends with a
+:class:`~decnet.sources.split.Position`; given back later, reading goes on there if the file still has that content,
+and at its beginning if not.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from decnet.errors import InputRefused
+from decnet.sources.split import LineBatch, LineSplitter, Position
+from decnet.sources.streams import CHUNK_BYTES, ByteStream, CompressedDataError, OpenLog, PipeStream, unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+STANDARD_INPUT = "-"
+POLL_SECONDS = 0.2
+
+_MAX_ROTATION_DIGITS = 3
+_DATE_DIGITS = 8
+
+
+class LogReader:
+    """Reads the log at ``path`` (``-`` is standard input).
+
+    With ``wait_for_stop`` a plain file is followed: at its end the reader calls it with the seconds to wait; true
+    means stop (``threading.Event().wait`` fits). When the path names another file (rotation by renaming), the rest of
+    the old one is delivered first; when the file became shorter or holds other text (rotation by truncation), reading
+    starts again at line 1. Packed files and pipes do not grow: they are read once, to their end.
+
+    ``has_resumed`` tells, once the first batch is there, whether ``start`` was found again.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        wait_for_stop: Callable[[float], bool] | None = None,
+        standard_input: BinaryIO | None = None,
+        chunk_bytes: int = CHUNK_BYTES,
+    ) -> None:
+        self.path = path
+        self.has_resumed = False
+        self._wait_for_stop = wait_for_stop
+        self._standard_input = standard_input
+        self._chunk_bytes = min(chunk_bytes, CHUNK_BYTES)
+
+    def fingerprint(self) -> str:
+        """What tells this log from others: the digest of its first line; empty for a pipe, or when there is none yet.
+
+        :raises InputRefused: the file cannot be opened or read.
+        """
+        if self.path == STANDARD_INPUT:
+            return ""
+        with self._opened() as log:
+            try:
+                return log.fingerprint() if log.is_regular else ""
+            except CompressedDataError:
+                return ""
+            except OSError as error:
+                raise _refused(self.path, error) from error
+
+    def batches(self, start: Position | None = None) -> Iterator[LineBatch]:
+        """Batches in file order, from ``start`` if the content up to there is the same as it was.
+
+        :raises InputRefused: the file cannot be opened or read on. What could be read was yielded before.
+        """
+        if self.path == STANDARD_INPUT:
+            yield from self._read_standard_input()
+        elif self._wait_for_stop is None:
+            yield from self._read_file(start)
+        else:
+            yield from self._follow(start, self._wait_for_stop)
+
+    def _read_standard_input(self) -> Iterator[LineBatch]:
+        pipe = PipeStream(self._standard_input or sys.stdin.buffer)
+        splitter = LineSplitter(self.path)
+        yield from self._drain(unpacked(pipe, pipe.peek()), splitter)
+        yield from _last_line(splitter)
+
+    def _read_file(self, start: Position | None) -> Iterator[LineBatch]:
+        with self._opened() as log:
+            splitter = self._resume(log, start)
+            yield from self._drain(log.stream, splitter)
+            yield from _last_line(splitter)
+
+    def _follow(self, start: Position | None, wait_for_stop: Callable[[float], bool]) -> Iterator[LineBatch]:
+        while True:
+            with self._opened() as log:
+                splitter = self._resume(log, start)
+                yield from self._drain(log.stream, splitter)
+                while log.is_plain and not self._is_replaced(log, splitter):
+                    if wait_for_stop(POLL_SECONDS):
+                        return
+                    if not self._is_overwritten(log, splitter):
+                        yield from self._drain(log.stream, splitter)
+                if not self._is_overwritten(log, splitter):
+                    yield from self._drain(log.stream, splitter)
+                    yield from _last_line(splitter)
+                if not log.is_plain:
+                    return
+            start = None
+
+    def _is_replaced(self, log: OpenLog, splitter: LineSplitter) -> bool:
+        """Whether the path names other content by now; a path that names nothing for a moment is waited for."""
+        try:
+            now = Path(self.path).stat()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise _refused(self.path, error) from error
+        return (now.st_dev, now.st_ino) != log.identity or self._is_overwritten(log, splitter)
+
+    def _is_overwritten(self, log: OpenLog, splitter: LineSplitter) -> bool:
+        """Whether what was read is no longer in the file: it was truncated, and may have grown again since."""
+        if not log.is_plain:
+            return False
+        recent = splitter.recent()
+        try:
+            return log.text_before(splitter.consumed, len(recent)) != recent
+        except OSError as error:
+            raise _refused(self.path, error) from error
+
+    def _drain(self, stream: ByteStream, splitter: LineSplitter) -> Iterator[LineBatch]:
+        """Every line up to the end of ``stream`` as it is now, except a last one without a newline."""
+        while True:
+            try:
+                chunk = stream.read(self._chunk_bytes)
+            except CompressedDataError as error:
+                raise InputRefused(
+                    f"{self.path}:{splitter.line}: {error}; the lines before were read; get a complete copy, "
+                    "or unpack it as far as it goes and read that"
+                ) from error
+            except OSError as error:
+                raise _refused(f"{self.path}:{splitter.line}", error) from error
+            if not chunk:
+                return
+            batch = splitter.feed(chunk)
+            if batch is not None:
+                yield batch
+
+    @contextmanager
+    def _opened(self) -> Iterator[OpenLog]:
+        file = self._open()
+        with file:
+            try:
+                log = OpenLog(file)
+            except OSError as error:
+                raise _refused(self.path, error) from error
+            yield log
+
+    def _open(self) -> BinaryIO:
+        try:
+            return Path(self.path).open("rb", buffering=0)
+        except OSError as error:
+            raise _refused(self.path, error) from error
+        except ValueError as error:  # a NUL in the name
+            raise InputRefused(f"{self.path!r}: is no file name ({error}); name a log file") from error
+
+    def _resume(self, log: OpenLog, start: Position | None) -> LineSplitter:
+        """A splitter for ``log``, whose stream stands after ``start`` if that is still the same content."""
+        self.has_resumed = False
+        if start is None or not start.offset or not log.is_regular:
+            return LineSplitter(self.path)
+        try:
+            before = log.go_after(start)
+        except OSError as error:
+            raise _refused(self.path, error) from error
+        if before is None:
+            return LineSplitter(self.path)
+        self.has_resumed = True
+        return LineSplitter(self.path, start, before)
+
+
+def rotated_logs(path: Path) -> list[Path]:
+    """The files that ``path`` was rotated into, oldest first, ``path`` itself last.
+
+    Knows ``cowrie.json.2026-11-22`` (Cowrie) and ``cowrie.json.1`` (logrotate), each also with ``.gz`` or ``.zst``.
+    """
+    aged = ((_age_of(other.name.removeprefix(f"{path.name}.")), other) for other in path.parent.iterdir())
+    rotated = sorted((age, other) for age, other in aged if age is not None and other.name.startswith(f"{path.name}."))
+    return [other for _, other in rotated] + [path]
+
+
+def _age_of(suffix: str) -> tuple[int, str] | None:
+    """Sorts rotated logs oldest first; None for a suffix that rotation does not write."""
+    stem = suffix.removesuffix(".gz").removesuffix(".zst")
+    if stem.isdecimal() and len(stem) <= _MAX_ROTATION_DIGITS:
+        return -int(stem), ""
+    digits = stem.replace("-", "").replace("_", "")
+    return (0, digits) if digits.isdecimal() and len(digits) >= _DATE_DIGITS else None
+
+
+def _last_line(splitter: LineSplitter) -> Iterator[LineBatch]:
+    batch = splitter.finish()
+    if batch is not None:
+        yield batch
+
+
+def _refused(place: str, error: OSError) -> InputRefused:
+    """``error`` as a sentence that says what to do."""
+    if isinstance(error, FileNotFoundError):
+        return InputRefused(f"{place}: there is no such file; check the path, or whether it was rotated away")
+    if isinstance(error, IsADirectoryError):
+        return InputRefused(f"{place}: is a directory; name the log files in it")
+    if isinstance(error, PermissionError):
+        return InputRefused(f"{place}: may not be read by this user; grant read access, or run as the log's owner")
+    return InputRefused(f"{place}: cannot be read ({error.strerror or error}); copy it to a local disk and try again")

@@ -1,0 +1,1 @@
+"""What runs: the direct mode of the command line."""
