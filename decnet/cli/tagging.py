@@ -23,6 +23,7 @@ from decnet.db.views import technique_counts, telling_tags, top_attackers, total
 from decnet.export.navigator import navigator_layers, write_layer
 from decnet.models.secret import secret_digest
 from decnet.models.tag import MIN_STORED_CONFIDENCE
+from decnet.sources.lines import oldest_first
 from decnet.ttp.engine import RuleEngine
 from decnet.ttp.store.filesystem import load_pack
 from decnet.ttp.tagger import CompositeTagger
@@ -123,11 +124,12 @@ def as_plain(reports: Sequence[FileReport], summary: Summary) -> dict[str, Any]:
 
 
 def _read_all(direct: DirectRun, files: Sequence[str], *, again: bool, follow: bool) -> list[FileReport]:
+    ordered = oldest_first(files)
     if not follow:
-        return [direct.read(path, again=again) for path in files]
+        return [direct.read(path, again=again) for path in ordered]
     stop = threading.Event()
     with _stopped_by_interrupt(stop):
-        *finished, growing = files
+        *finished, growing = ordered
         reports = [direct.read(path, again=again) for path in finished]
         return [*reports, direct.read(growing, again=again, wait_for_stop=stop.wait)]
 

@@ -190,10 +190,7 @@ def _login(record: CowrieRecord, digest: SecretDigest, *, has_succeeded: bool) -
 def _key_offered(record: CowrieRecord, _digest: SecretDigest) -> tuple[Found, ...]:
     key_type, key = canonical_text(record.key_type), canonical_text(record.fingerprint)
     shown = FingerprintPayload("ssh_public_key", key, key_type)
-    return (
-        _key_attempt(record, has_succeeded=False),
-        (FINGERPRINT, shown, ("ssh_public_key", key, canonical_text(record.username))),
-    )
+    return ((FINGERPRINT, shown, ("ssh_public_key", key, canonical_text(record.username))),)
 
 
 def _key_attempt(record: CowrieRecord, *, has_succeeded: bool) -> Found:
@@ -415,9 +412,7 @@ MAPPINGS: dict[str, Mapping] = {
     "cowrie.abuseipdb.reportfail": Mapping(_abuseipdb_failed, (INTEL_VERDICT,), ("IP",), ("IP",), needs_session=False),
     "cowrie.abuseipdb.started": _IGNORED,
     "cowrie.abuseipdb.wakeup": _IGNORED,
-    "cowrie.client.fingerprint": Mapping(
-        _key_offered, (AUTH_ATTEMPT, FINGERPRINT), _KEY_FIELDS, ("username", "fingerprint")
-    ),
+    "cowrie.client.fingerprint": Mapping(_key_offered, (FINGERPRINT,), _KEY_FIELDS, ("username", "fingerprint")),
     "cowrie.client.kex": Mapping(_client_kex, (FINGERPRINT,), _KEX_FIELDS, ("hassh", "hasshAlgorithms")),
     "cowrie.client.malformed_packet": Mapping(_malformed_packet, (PAYLOAD,), ("data", "datalen"), ("data",)),
     "cowrie.client.size": Mapping(_terminal_size, (FINGERPRINT,), ("width", "height"), ("width", "height")),

@@ -17,7 +17,7 @@ from decnet.sources.split import LineBatch, LineSplitter, Position
 from decnet.sources.streams import CHUNK_BYTES, ByteStream, CompressedDataError, OpenLog, PipeStream, unpacked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 STANDARD_INPUT = "-"
 POLL_SECONDS = 0.2
@@ -178,23 +178,26 @@ class LogReader:
         return LineSplitter(self.path, start, before)
 
 
-def rotated_logs(path: Path) -> list[Path]:
-    """The files that ``path`` was rotated into, oldest first, ``path`` itself last.
+def oldest_first(paths: Sequence[str]) -> list[str]:
+    """``paths`` with the files that one log was rotated into in the order in which they were written.
 
     Knows ``cowrie.json.2026-11-22`` (Cowrie) and ``cowrie.json.1`` (logrotate), each also with ``.gz`` or ``.zst``.
+    Logs that have nothing to do with each other stay in the order given.
     """
-    aged = ((_age_of(other.name.removeprefix(f"{path.name}.")), other) for other in path.parent.iterdir())
-    rotated = sorted((age, other) for age, other in aged if age is not None and other.name.startswith(f"{path.name}."))
-    return [other for _, other in rotated] + [path]
+    bases = [_base_and_age(path)[0] for path in paths]
+    return sorted(paths, key=lambda path: (bases.index(_base_and_age(path)[0]), _base_and_age(path)[1]))
 
 
-def _age_of(suffix: str) -> tuple[int, str] | None:
-    """Sorts rotated logs oldest first; None for a suffix that rotation does not write."""
-    stem = suffix.removesuffix(".gz").removesuffix(".zst")
-    if stem.isdecimal() and len(stem) <= _MAX_ROTATION_DIGITS:
-        return -int(stem), ""
-    digits = stem.replace("-", "").replace("_", "")
-    return (0, digits) if digits.isdecimal() and len(digits) >= _DATE_DIGITS else None
+def _base_and_age(path: str) -> tuple[str, tuple[int, int, str]]:
+    """The log that ``path`` is a part of, and what sorts its parts oldest first; the growing one comes last."""
+    stem = path.removesuffix(".gz").removesuffix(".zst")
+    base, dot, suffix = stem.rpartition(".")
+    if dot and suffix.isdecimal() and len(suffix) <= _MAX_ROTATION_DIGITS:
+        return base, (0, -int(suffix), "")
+    digits = suffix.replace("-", "").replace("_", "")
+    if dot and digits.isdecimal() and len(digits) >= _DATE_DIGITS:
+        return base, (0, 0, digits)
+    return stem, (1, 0, "")
 
 
 def _last_line(splitter: LineSplitter) -> Iterator[LineBatch]:

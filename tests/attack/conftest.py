@@ -74,7 +74,7 @@ def matrix(*tactic_ids: str, domain: str = "enterprise-attack") -> Stix:
     }
 
 
-def collection(version: str = "20.0") -> Stix:
+def collection(version: str = "90.0") -> Stix:
     return {"type": "x-mitre-collection", "id": "x-mitre-collection--1", "x_mitre_version": version}
 
 
@@ -84,7 +84,7 @@ def bundle_of(objects: list[Stix]) -> bytes:
 
 @pytest.fixture
 def objects() -> list[Stix]:
-    """A release 20.0 in which one technique was renamed, one revoked, one deprecated, one moved to another tactic."""
+    """A release 90.0 in which one technique was renamed, one revoked, one deprecated, one moved to another tactic."""
     return [
         collection(),
         {"type": "marking-definition", "definition": {"statement": "Copyright 2027, The MITRE Corporation."}},

@@ -117,8 +117,8 @@ def test_update_reports_asks_and_switches(bundle_file: str, data_folder: Path) -
     result = run("update", bundle_file, typed="y\n")
 
     assert result.exit_code == 0, result.output
-    assert "ATT&CK enterprise-19.2 → enterprise-20.0" in result.stdout
-    assert current_releases(data_folder / "attack")["enterprise"] == "enterprise-20.0"
+    assert "ATT&CK enterprise-19.2 → enterprise-90.0" in result.stdout
+    assert current_releases(data_folder / "attack")["enterprise"] == "enterprise-90.0"
     assert answer("show", "T1059")[0]["name"] == "Command Interpreter"
 
 
@@ -133,7 +133,7 @@ def test_update_changes_nothing_when_told_no(bundle_file: str, data_folder: Path
 def test_update_in_json_is_a_rehearsal_without_yes(bundle_file: str, data_folder: Path) -> None:
     report = answer("update", bundle_file)
 
-    assert (report["from"], report["to"], report["switched"]) == ("enterprise-19.2", "enterprise-20.0", False)
+    assert (report["from"], report["to"], report["switched"]) == ("enterprise-19.2", "enterprise-90.0", False)
     assert not (data_folder / "attack").exists()
 
 
@@ -141,7 +141,7 @@ def test_update_with_yes_switches_without_asking(bundle_file: str, data_folder: 
     report = answer("update", bundle_file, "--yes")
 
     assert report["switched"] is True
-    assert report["file"] == str(data_folder / "attack" / "enterprise-20.0.json")
+    assert report["file"] == str(data_folder / "attack" / "enterprise-90.0.json")
 
 
 def test_update_refuses_what_is_no_bundle(tmp_path: Path) -> None:

@@ -263,7 +263,7 @@ def test_a_release_is_read_once() -> None:
     assert load("enterprise-19.2") is load("enterprise-19.2")
 
 
-def _small(release: str = "20.0") -> dict[str, object]:
+def _small(release: str = "90.0") -> dict[str, object]:
     return {
         "domain": "enterprise-attack",
         "release": release,
@@ -281,16 +281,16 @@ def test_a_release_in_the_overlay_wins_over_the_shipped_one(tmp_path: Path) -> N
 
 
 def test_without_a_pointer_the_newest_shipped_release_is_current(tmp_path: Path) -> None:
-    (tmp_path / "enterprise-20.0.json").write_text(json.dumps(_small()))
+    (tmp_path / "enterprise-90.0.json").write_text(json.dumps(_small()))
 
     assert current_releases(tmp_path) == {"enterprise": "enterprise-19.2", "ics": "ics-18.1"}
-    assert releases(tmp_path) == ("enterprise-20.0", "enterprise-19.2", "ics-18.1")
+    assert releases(tmp_path) == ("enterprise-90.0", "enterprise-19.2", "ics-18.1")
 
 
 def test_the_pointer_says_what_is_current(tmp_path: Path) -> None:
-    (tmp_path / "current.json").write_text('{"enterprise": "enterprise-20.0"}')
+    (tmp_path / "current.json").write_text('{"enterprise": "enterprise-90.0"}')
 
-    assert current_releases(tmp_path) == {"enterprise": "enterprise-20.0", "ics": "ics-18.1"}
+    assert current_releases(tmp_path) == {"enterprise": "enterprise-90.0", "ics": "ics-18.1"}
 
 
 @pytest.mark.parametrize(
@@ -304,10 +304,10 @@ def test_a_broken_pointer_is_named(tmp_path: Path, text: str) -> None:
 
 
 def test_a_file_under_the_wrong_name_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "enterprise-21.0.json").write_text(json.dumps(_small("20.0")))
+    (tmp_path / "enterprise-91.0.json").write_text(json.dumps(_small("90.0")))
 
-    with pytest.raises(CatalogueError, match=r"enterprise-21\.0\.json: holds enterprise-20\.0"):
-        load("enterprise-21.0", tmp_path)
+    with pytest.raises(CatalogueError, match=r"enterprise-91\.0\.json: holds enterprise-90\.0"):
+        load("enterprise-91.0", tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mitreattack.navlayers import Layer
 
 from decnet.attack.catalog import Catalog, load
 from decnet.errors import CatalogueError
@@ -227,3 +228,15 @@ def test_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="directory"):
         write_layer(tmp_path / "layer.json", layer_of())
     assert [each.name for each in tmp_path.iterdir()] == ["layer.json"]
+
+
+@pytest.mark.parametrize("rows", [ROWS, ROWS[:1], []])
+def test_mitres_own_reader_takes_the_layer_without_a_word(
+    rows: list[TechniqueCount], capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours = layer_of(*rows)
+    read = Layer(ours)
+    kept = {key for key, value in ours.items() if value}
+    assert capsys.readouterr().out == ""
+    assert kept <= set(read.to_dict())
+    assert len(read.to_dict().get("techniques", [])) == len(ours["techniques"])

@@ -132,13 +132,14 @@ def test_record_becomes_this_payload(eventid: str, fields: dict[str, Any], paylo
     assert event(line(f"cowrie.{eventid}", **fields)).payload == payload
 
 
-def test_offered_key_is_an_attempt_and_a_fingerprint() -> None:
-    raw = line("cowrie.client.fingerprint", username="root", fingerprint="01:71", type="ssh-rsa")
-    assert [found.payload for found in events(raw, number=4)] == [
-        AuthPayload("root", success=False, method="publickey", key_fingerprint="01:71", key_type="ssh-rsa"),
-        FingerprintPayload("ssh_public_key", "01:71", "ssh-rsa"),
-    ]
-    assert [found.seq for found in events(raw, number=4)] == [8, 9]
+def test_offered_key_is_a_fingerprint_and_its_login_the_only_attempt() -> None:
+    key = {"username": "root", "fingerprint": "01:71", "type": "ssh-rsa"}
+    assert event(line("cowrie.client.fingerprint", **key)).payload == FingerprintPayload(
+        "ssh_public_key", "01:71", "ssh-rsa"
+    )
+    assert event(line("cowrie.login.failed", **key)).payload == AuthPayload(
+        "root", success=False, method="publickey", key_fingerprint="01:71", key_type="ssh-rsa"
+    )
 
 
 def test_event_carries_time_place_and_session_of_the_record() -> None:
