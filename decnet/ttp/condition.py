@@ -1,11 +1,12 @@
-"""The boolean structure of a compiled rule, over leaf terms that the index evaluates once for all rules."""
+"""The boolean structure of a compiled rule, over leaf terms that are decided once for all rules."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
+from decnet.ttp.exec_term import ExecTerm, SimpleCommandView, exec_term_of
 from decnet.ttp.match import FINDERS, Span
 
 if TYPE_CHECKING:
@@ -23,16 +24,23 @@ class Leaf:
     values: tuple[str, ...]
 
 
+AnyLeaf = Leaf | ExecTerm
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A node: a leaf with its path in the rule file, or ``all``, ``any``, ``not`` over parts."""
+    """A node: a leaf with its path in the rule file, or ``all``, ``any``, ``not`` over parts.
+
+    ``number`` is that of the leaf in the index which holds the condition; -1 elsewhere.
+    """
 
     operator: str
     path: str
-    leaf: Leaf | None = None
+    leaf: AnyLeaf | None = None
     parts: tuple[Condition, ...] = ()
+    number: int = -1
 
-    def leaves(self) -> Iterator[Leaf]:
+    def leaves(self) -> Iterator[AnyLeaf]:
         """Every leaf below this node, those under ``not`` included."""
         if self.leaf is not None:
             yield self.leaf
@@ -40,18 +48,33 @@ class Condition:
             yield from part.leaves()
 
 
-Truth = Callable[[Leaf], Span | None]
-Proof = dict[str, tuple[Leaf, Span]]
-"""Path of a term in the rule file → the leaf that matched and where; terms under ``not`` prove nothing."""
+class TextFound(NamedTuple):
+    """Where in a field a term is true."""
+
+    field: str
+    span: Span
+
+
+class CommandFound(NamedTuple):
+    """The command of the shell view that an ``exec`` term is true for."""
+
+    command: SimpleCommandView
+
+
+Found = TextFound | CommandFound
+Truth = Callable[[Condition], Found | None]
+Proof = dict[str, Found]
+"""Path of a term in the rule file → what shows that it is true; terms under ``not`` prove nothing."""
 
 
 def condition_of(term: Term, default_field: str, path: str = "match") -> Condition:
     """The condition that ``term`` describes; terms that name no field look at ``default_field``."""
     operator = term.operator
     here = f"{path}.{operator}"
-    if operator == "not":
-        assert term.not_ is not None  # noqa: S101 - Term.operator says so
+    if term.not_ is not None:
         return Condition("not", here, parts=(condition_of(term.not_, default_field, here),))
+    if term.exec is not None:
+        return Condition("exec", here, leaf=exec_term_of(term.exec))
     value = getattr(term, operator)
     if operator in {"all", "any"}:
         parts = tuple(condition_of(part, default_field, f"{here}[{number}]") for number, part in enumerate(value))
@@ -60,19 +83,38 @@ def condition_of(term: Term, default_field: str, path: str = "match") -> Conditi
     return Condition(operator, here, leaf=Leaf(term.field or default_field, operator, values))
 
 
+def numbered(condition: Condition, number_of: Callable[[AnyLeaf], int]) -> Condition:
+    """``condition`` with the numbers of its leaves filled in."""
+    if condition.leaf is not None:
+        return replace(condition, number=number_of(condition.leaf))
+    return replace(condition, parts=tuple(numbered(part, number_of) for part in condition.parts))
+
+
 def evaluate(condition: Condition, truth: Truth, proof: Proof) -> bool:
     """Whether ``condition`` holds; adds what shows it to ``proof``, which means nothing when the answer is no."""
     if condition.leaf is not None:
-        span = truth(condition.leaf)
-        if span is None:
-            return False
-        proof[condition.path] = (condition.leaf, span)
-        return True
+        found = truth(condition)
+        if found is not None:
+            proof[condition.path] = found
+        return found is not None
     if condition.operator == "all":
-        return all(evaluate(part, truth, proof) for part in condition.parts)
+        return _all_hold(condition.parts, truth, proof)
     if condition.operator == "any":
-        return any(evaluate(part, truth, proof) for part in condition.parts)
+        for part in condition.parts:  # noqa: SIM110 - twice as fast as any() over a generator, and this is the hot path
+            if evaluate(part, truth, proof):
+                return True
+        return False
     return not evaluate(condition.parts[0], truth, {})
+
+
+def _all_hold(parts: tuple[Condition, ...], truth: Truth, proof: Proof) -> bool:
+    """What the first parts show counts only once the last one holds: an ``any`` around may try another branch."""
+    shown: Proof = {}
+    for part in parts:
+        if not evaluate(part, truth, shown):
+            return False
+    proof.update(shown)
+    return True
 
 
 def finder_of(leaf: Leaf) -> Callable[[bytes], Span | None]:

@@ -2,44 +2,76 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from decnet.models.actor import attacker_uuid
+from decnet.models.event import COMMAND
 from decnet.models.tag import MIN_STORED_CONFIDENCE, TTPTag, compute_tag_uuid
+from decnet.ttp.condition import CommandFound, TextFound
 from decnet.ttp.mask import mask_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from decnet.models.event import Event
     from decnet.ttp.condition import Proof
+    from decnet.ttp.exec_term import SimpleCommandView
     from decnet.ttp.index import Hit
 
 MAX_MATCHED_BYTES = 240
+MAX_DECODED_BYTES = 120
 MAX_TERMS = 8
 
+Evidence = Mapping[str, object]
 
-def evidence_of(source_kind: str, proof: Proof, fields: Mapping[str, str]) -> Mapping[str, object]:
-    """The minimum that shows why a rule fired: the longest matched text, masked and capped, and where it stands.
 
-    A proof without terms (a rule of only ``not``) points at the start of the field.
+def evidence_of(source_kind: str, proof: Proof, fields: Mapping[str, str]) -> Evidence:
+    """The minimum that shows why a rule fired: the matched text, masked and capped, and where it stands.
+
+    That is the command for a rule that names one, else the longest text that a term matched. A proof without terms (a
+    rule of only ``not``) points at the start of the field.
     """
-    if not proof:
+    terms = list(proof)[:MAX_TERMS]
+    command = next((found.command for found in proof.values() if isinstance(found, CommandFound)), None)
+    if command is not None:
+        return _command_evidence(command, terms, fields)
+    texts = [found for found in proof.values() if isinstance(found, TextFound)]
+    if not texts:
         matched: dict[str, object] = {"matched": "", "start": 0, "end": 0, "terms": []}
-        return matched if source_kind == "command" else {"field": "", **matched}
-    leaf, (start, end) = max(proof.values(), key=lambda found: found[1][1] - found[1][0])
-    data = fields[leaf.field].encode()
-    quoted = mask_secrets(data)[start : min(end, start + MAX_MATCHED_BYTES)]
-    evidence: dict[str, object] = {
-        "matched": quoted.decode("utf-8", "replace"),
-        "start": start,
-        "end": end,
-        "terms": list(proof)[:MAX_TERMS],
-    }
-    return evidence if source_kind == "command" else {"field": leaf.field, **evidence}
+        return matched if source_kind == COMMAND else {"field": "", **matched}
+    name, (start, end) = max(texts, key=lambda found: found.span[1] - found.span[0])
+    evidence = _quotation(fields[name], start, end, terms)
+    return evidence if source_kind == COMMAND else {"field": name, **evidence}
 
 
-def tags_of(event: Event, hits: list[tuple[Hit, Mapping[str, object]]]) -> list[TTPTag]:
+def _quotation(text: str, start: int, end: int, terms: list[str]) -> dict[str, object]:
+    quoted = mask_secrets(text.encode())[start : min(end, start + MAX_MATCHED_BYTES)]
+    return {"matched": quoted.decode("utf-8", "replace"), "start": start, "end": end, "terms": terms}
+
+
+def _command_evidence(command: SimpleCommandView, terms: list[str], fields: Mapping[str, str]) -> Evidence:
+    evidence = _quotation(fields["command_text"], command.start, command.end, terms)
+    evidence["command"] = _command_line(command)
+    if command.decoded:
+        evidence["decoded"] = [f"{step.kind}: {_capped(step.text, MAX_DECODED_BYTES)}" for step in command.decoded]
+    return evidence
+
+
+def _command_line(command: SimpleCommandView) -> str:
+    """Program and arguments as the shell would see them, without secrets.
+
+    Where a secret stands can depend on what the output is piped into (``chpasswd``), so that is there while masking.
+    """
+    line = f"{command.program} {command.args}".rstrip()
+    context = "".join(f" | {program}" for program in command.pipe_into[:1])
+    return _capped(line + context, MAX_MATCHED_BYTES, len(line.encode()))
+
+
+def _capped(text: str, most: int, length: int | None = None) -> str:
+    masked = mask_secrets(text.encode())[:length]
+    return masked[:most].decode("utf-8", "ignore")
+
+
+def tags_of(event: Event, hits: list[tuple[Hit, Evidence]]) -> list[TTPTag]:
     """One tag per emit of each hit; what is below the stored minimum is left out."""
     source_id = event.id.hex()
     attacker = attacker_uuid(event.src_ip)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -10,18 +9,20 @@ import msgspec
 
 from decnet.models.event import COMMAND, CommandPayload
 from decnet.telemetry import span
-from decnet.ttp.emit import evidence_of, tags_of
+from decnet.ttp.emit import Evidence, evidence_of, tags_of
 from decnet.ttp.index import Hit, RuleIndex
+from decnet.ttp.scan_cache import ScanCache
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from decnet.models.event import Event, Payload, SourceKind
     from decnet.models.tag import TTPTag
+    from decnet.ttp.exec_term import SimpleCommandView
     from decnet.ttp.pack import Pack
 
 REMEMBERED_TEXTS = 32_768
 MAX_REMEMBERED_CHARS = 4_096
-
-Evidence = Mapping[str, object]
 
 
 class RuleEngine:
@@ -32,7 +33,7 @@ class RuleEngine:
     """
 
     def __init__(self, pack: Pack, *, remembered: int = REMEMBERED_TEXTS) -> None:
-        self.index = RuleIndex(pack)
+        self.index = RuleIndex(pack, cache=ScanCache())
         self._command_hits = lru_cache(remembered)(self._match_command)
 
     def handles(self, kind: SourceKind) -> bool:
@@ -54,10 +55,15 @@ class RuleEngine:
     def _match_command(self, text: str) -> list[tuple[Hit, Evidence]]:
         return self.hits(COMMAND, {"command_text": text})
 
-    def hits(self, kind: str, fields: Mapping[str, str]) -> list[tuple[Hit, Evidence]]:
-        """The rules that fire on ``fields`` (canonical text per field), each with the evidence that its tags carry."""
+    def hits(
+        self, kind: str, fields: Mapping[str, str], commands: Sequence[SimpleCommandView] = ()
+    ) -> list[tuple[Hit, Evidence]]:
+        """The rules that fire, each with the evidence that its tags carry.
+
+        ``fields`` is canonical text per field, ``commands`` what the text would run, where it is shell text.
+        """
         with span("ttp.match"):
-            return [(hit, evidence_of(kind, hit.proof, fields)) for hit in self.index.match(kind, fields)]
+            return [(hit, evidence_of(kind, hit.proof, fields)) for hit in self.index.match(kind, fields, commands)]
 
 
 def text_fields(payload: Payload) -> dict[str, str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import re2
+from re2 import _re2  # the wrapper around it makes a Python object per match: 1.6 µs a search against 0.65
 
 from decnet.errors import DecnetError
 
@@ -20,35 +21,41 @@ Finder = Callable[[bytes], Span | None]
 
 PATTERN_MEMORY_BYTES = 8 << 20
 """What RE2 may spend on one pattern; a pattern beyond it is refused when the rule is loaded."""
+REMEMBERED_PATTERNS = 16_384
+
+_ANYWHERE = _re2.RE2.Anchor.UNANCHORED
 
 
 class PatternRefused(DecnetError):
-    """RE2 does not take this pattern."""
+    """An engine does not take this pattern."""
 
 
 @lru_cache(maxsize=1)
-def _options() -> re2.Options:
+def re2_options() -> re2.Options:
+    """How every pattern is read: bytes as Latin-1, groups for grouping only, nothing on standard error."""
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.max_mem = PATTERN_MEMORY_BYTES
     options.log_errors = False
+    options.never_capture = True
     return options
 
 
+@lru_cache(maxsize=REMEMBERED_PATTERNS)
 def find_pattern(pattern: str) -> Finder:
     """True where the RE2 ``pattern`` is found.
 
     :raises PatternRefused: RE2 cannot compile it (look-around, back-references, syntax), with RE2's own reason.
     """
-    try:
-        search = re2.compile(pattern.encode(), _options()).search
-    except re2.error as error:
-        reason = error.args[0]
-        raise PatternRefused(reason.decode() if isinstance(reason, bytes) else str(reason)) from None
+    compiled = _re2.RE2(pattern.encode(), re2_options())
+    if not compiled.ok():
+        reason = compiled.error()
+        raise PatternRefused(reason.decode() if isinstance(reason, bytes) else str(reason))
+    match = compiled.Match
 
     def find(data: bytes) -> Span | None:
-        found = search(data)
-        return found.span() if found else None
+        span: Span = match(_ANYWHERE, data, 0, len(data))[0]
+        return span if span[0] >= 0 else None
 
     return find
 

@@ -10,10 +10,11 @@ from pydantic import ValidationError
 
 from decnet.errors import CatalogueError, RuleError
 from decnet.models.event import PAYLOAD_TYPES, SourceKind
-from decnet.models.rule import DEFAULT_FIELDS, Case, Emit, Rule, Term
-from decnet.ttp.condition import condition_of, finder_of
-from decnet.ttp.match import PatternRefused
+from decnet.models.rule import COMMAND_KINDS, DEFAULT_FIELDS, Case, Emit, Exec, Rule, Term
+from decnet.ttp.condition import condition_of
+from decnet.ttp.exec_term import PATTERN_PARTS
 from decnet.ttp.pack import CompiledEmit, CompiledRule, Pack
+from decnet.ttp.store.pattern import pattern_fault
 from decnet.ttp.store.yaml_file import YamlFile, read_yaml
 
 if TYPE_CHECKING:
@@ -31,9 +32,12 @@ if TYPE_CHECKING:
 RuleFile = tuple["Path", str]
 """Where a rule file stands and its text."""
 
+Location = tuple[str | int, ...]
+"""The keys and places that lead to something in a rule file: ``("emits", 0, "tactic")``."""
+
 _KEYS: dict[str, tuple[str, ...]] = {
     model.__name__: tuple(field.alias or name for name, field in model.model_fields.items())
-    for model in (Rule, Emit, Term, Case)
+    for model in (Rule, Emit, Term, Exec, Case)
 }
 
 
@@ -93,7 +97,7 @@ def _when(emit: Emit, number: int, kinds: Iterable[str]) -> dict[str, Condition]
     return {kind: condition_of(emit.when, DEFAULT_FIELDS[kind], f"emits[{number}].when") for kind in kinds}
 
 
-def _meaning_faults(rule: Rule, catalog_of: CatalogLoader) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _meaning_faults(rule: Rule, catalog_of: CatalogLoader) -> Iterator[tuple[Location, str]]:
     """What the schema cannot see: kinds, fields, patterns, techniques."""
     kinds = [kind for kind in rule.applies_to if kind in DEFAULT_FIELDS]
     for number, kind in enumerate(rule.applies_to):
@@ -120,37 +124,39 @@ def _meaning_faults(rule: Rule, catalog_of: CatalogLoader) -> Iterator[tuple[tup
             yield from _term_faults(emit.when, (*where, "when"), kinds)
 
 
-def _term_faults(
-    term: Term, path: tuple[str | int, ...], kinds: Sequence[str]
-) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _term_faults(term: Term, path: Location, kinds: Sequence[str]) -> Iterator[tuple[Location, str]]:
     operator = term.operator
     here = (*path, operator)
-    if operator == "not" and term.not_ is not None:
+    if term.not_ is not None:
         yield from _term_faults(term.not_, here, kinds)
+    elif term.exec is not None:
+        yield from _exec_faults(term.exec, here, kinds)
     elif operator in {"all", "any"}:
         for number, part in enumerate(getattr(term, operator)):
             yield from _term_faults(part, (*here, number), kinds)
     else:
-        yield from _leaf_faults(term, path, here, kinds)
+        yield from _leaf_faults(term, path, kinds)
 
 
-def _leaf_faults(
-    term: Term, path: tuple[str | int, ...], here: tuple[str | int, ...], kinds: Sequence[str]
-) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _leaf_faults(term: Term, path: Location, kinds: Sequence[str]) -> Iterator[tuple[Location, str]]:
     fields = sorted({name for kind in kinds for name in PAYLOAD_TYPES[SourceKind(kind)].__struct_fields__})
     if term.field is not None and kinds and term.field not in fields:
         yield (*path, "field"), f"no field {term.field!r} in {_listed(kinds)}{_meant(term.field, fields)}"
-    leaf = condition_of(term, "").leaf
-    try:
-        find = finder_of(leaf) if leaf else None
-    except PatternRefused as error:
-        yield here, f"pattern {term.pattern!r} is not RE2: {error}; RE2 has no look-around and no back-references"
-        return
-    if term.operator == "pattern" and find is not None and find(b"") is not None:
-        yield (
-            here,
-            f"pattern {term.pattern!r} matches the empty text, so it is always true; ask for at least one character",
-        )
+    if term.pattern is not None and (fault := pattern_fault(term.pattern)) is not None:
+        yield (*path, "pattern"), fault
+
+
+def _exec_faults(exec_: Exec, here: Location, kinds: Sequence[str]) -> Iterator[tuple[Location, str]]:
+    for kind in kinds:
+        if kind not in COMMAND_KINDS:
+            yield (
+                here,
+                f"exec looks at shell commands, and {kind!r} has none; use it in rules for {_listed(COMMAND_KINDS)}",
+            )
+    for part in PATTERN_PARTS:
+        pattern = getattr(exec_, part)
+        if pattern is not None and (fault := pattern_fault(pattern)) is not None:
+            yield (*here, part), fault
 
 
 def _pack_faults(rules: Sequence[CompiledRule]) -> Iterator[str]:
@@ -170,7 +176,7 @@ def _pack_faults(rules: Sequence[CompiledRule]) -> Iterator[str]:
             yield f"{rule.path}:1: name {rule.rule.name!r} is also that of {other.path.name}; rename one"
 
 
-def _yaml_path(fault: ErrorDetails) -> tuple[str | int, ...]:
+def _yaml_path(fault: ErrorDetails) -> Location:
     return tuple("not" if part == "not_" else part for part in fault["loc"])
 
 
@@ -190,14 +196,16 @@ def _sentence(fault: ErrorDetails) -> str:
     return f"{where or 'file'}: {message}" + (f", not {value!r}"[:200] if isinstance(value, str | int | float) else "")
 
 
-def _model_at(location: tuple[str | int, ...]) -> str:
+def _model_at(location: Location) -> str:
     names = [part for part in location if isinstance(part, str)]
     if not names:
         return Rule.__name__
+    if names[-1] == "exec":
+        return Exec.__name__
     return Emit.__name__ if names == ["emits"] else Term.__name__
 
 
-def _dotted(path: tuple[str | int, ...]) -> str:
+def _dotted(path: Location) -> str:
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".")
 

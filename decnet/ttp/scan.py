@@ -1,0 +1,63 @@
+"""One pass over a text tells which terms of all rules may be true on it: the engines that can do that.
+
+Terms are numbered by their place in the sequence that a scanner was made from. An engine may propose a term that is not
+true, but never misses one that is.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from decnet.errors import DecnetError
+from decnet.ttp.dialect import HyperscanForm, literal_form, pattern_form
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from decnet.ttp.condition import Leaf
+    from decnet.ttp.scan_cache import ScanCache
+
+Engine = Literal["hyperscan", "re2"]
+SCANNED = frozenset({"pattern", "contains", "startswith", "endswith"})
+"""Operators that a scanner looks for; whole-field comparisons are dictionary look-ups."""
+
+
+class Scanner(Protocol):
+    """Looks for many terms in one pass. Safe to use from several threads."""
+
+    def propose(self, data: bytes) -> list[int]:
+        """Numbers of the terms that may be true on ``data``, each once, in any order."""
+
+
+def hyperscan_is_installed() -> bool:
+    """Whether the fast engine can be used here."""
+    return importlib.util.find_spec("hyperscan") is not None
+
+
+def scanner_of(leaves: Sequence[Leaf], engine: Engine | None = None, cache: ScanCache | None = None) -> Scanner:
+    """A scanner for ``leaves`` (operators of :data:`SCANNED`): Hyperscan where it is installed, else RE2.
+
+    :raises DecnetError: ``engine`` asks for one that is not installed.
+    """
+    chosen = engine or ("hyperscan" if hyperscan_is_installed() else "re2")
+    if chosen == "re2":
+        from decnet.ttp.scan_re2 import Re2Scanner
+
+        return Re2Scanner(leaves)
+    if not hyperscan_is_installed():
+        raise DecnetError("the engine 'hyperscan' is not installed; install the package hyperscan, or use 're2'")
+    from decnet.ttp.scan_hyperscan import HyperscanScanner
+
+    return HyperscanScanner(leaves, cache)
+
+
+def hyperscan_form(leaf: Leaf) -> HyperscanForm:
+    """What Hyperscan looks for in place of ``leaf``.
+
+    :raises decnet.ttp.match.PatternRefused: it has no form there.
+    """
+    text = leaf.values[0]
+    if leaf.operator == "pattern":
+        return pattern_form(text)
+    return literal_form(text.encode(), at_start=leaf.operator == "startswith", at_end=leaf.operator == "endswith")
