@@ -1,0 +1,136 @@
+"""What a session knows while a text is unrolled: a working copy of its state, bounded."""
+
+from __future__ import annotations
+
+from posixpath import normpath
+from typing import TYPE_CHECKING
+
+from .limits import MAX_FUNCTIONS, MAX_VALUE, MAX_VARIABLES
+from .view import shell_state
+
+if TYPE_CHECKING:
+    from .limits import Budget
+    from .view import ShellState
+
+Snapshot = tuple[dict[str, str], dict[str, str], str, "list[str] | None", bool]
+
+
+class Session:
+    """Variables, functions, working folder and positional parameters."""
+
+    __slots__ = ("budget", "cwd", "functions", "is_changed", "parameters", "variables")
+
+    def __init__(self, state: ShellState, budget: Budget) -> None:
+        self.budget = budget
+        self.variables = dict(state.variables)
+        self.functions = dict(state.functions)
+        self.cwd = state.cwd
+        self.parameters: list[str] | None = None
+        self.is_changed = False
+
+    def snapshot(self) -> Snapshot:
+        """What a subshell must give back."""
+        return self.variables.copy(), self.functions.copy(), self.cwd, self.parameters, self.is_changed
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Forgets what a subshell changed."""
+        self.variables, self.functions, self.cwd, self.parameters, self.is_changed = snapshot
+
+    def freeze(self, before: ShellState) -> ShellState:
+        """The state for the next line; ``before`` itself when nothing changed."""
+        if not self.is_changed:
+            return before
+        return shell_state(tuple(self.variables.items()), tuple(self.functions.items()), self.cwd)
+
+    def lookup(self, name: str) -> str | None:
+        """The value of a variable or positional parameter, None when it is not known."""
+        if self.parameters is not None:
+            if name.isdecimal():
+                index = int(name[:6])
+                return self.parameters[index] if index < len(self.parameters) else ""
+            if name in {"@", "*"}:
+                return " ".join(self.parameters[1:])
+        if name == "IFS":
+            return self.variables.get(name, " \t\n")
+        return self.variables.get(name)
+
+    def assign(self, name: str, value: str) -> None:
+        """Sets a variable; the oldest is forgotten when there are too many."""
+        if len(value) > MAX_VALUE:
+            self.budget.hit("value")
+            value = value[:MAX_VALUE]
+        if self.variables.get(name) == value:
+            return
+        self.is_changed = True
+        self.variables[name] = value
+        if len(self.variables) > MAX_VARIABLES:
+            self.budget.hit("variables")
+            del self.variables[next(iter(self.variables))]
+
+    def unset(self, name: str) -> None:
+        """Forgets a variable and a function."""
+        known = self.variables.pop(name, None) is not None
+        if self.functions.pop(name, None) is not None or known:
+            self.is_changed = True
+
+    def define(self, name: str, body: str) -> None:
+        """Sets a function or alias."""
+        if len(body) > MAX_VALUE:
+            self.budget.hit("value")
+            return
+        if self.functions.get(name) == body:
+            return
+        self.is_changed = True
+        self.functions[name] = body
+        if len(self.functions) > MAX_FUNCTIONS:
+            self.budget.hit("functions")
+            del self.functions[next(iter(self.functions))]
+
+    def enter(self, folder: str) -> None:
+        """Changes the working folder, by text alone."""
+        if not folder:
+            cwd = "~"
+        elif folder == "-":
+            cwd = ""
+        elif folder.startswith(("/", "~", "$")):
+            cwd = folder
+        else:
+            cwd = f"{self.cwd}/{folder}" if self.cwd else folder
+        if cwd:
+            cwd = "/" + normpath(cwd).lstrip("/") if cwd.startswith("/") else normpath(cwd)
+        cwd = cwd[:MAX_VALUE]
+        if cwd != self.cwd:
+            self.cwd = cwd
+            self.is_changed = True
+
+
+def run_builtin(session: Session, program: str, argv: list[str], given: str | None) -> None:
+    """Applies a builtin that changes the session; ``given`` is its standard input when known."""
+    words = [word for word in argv if not word.startswith(("-", "+")) or word == "-"]
+    if program in {"cd", "pushd", "chdir"}:
+        session.enter(words[0] if words else "")
+    elif program in {"export", "declare", "typeset", "local", "readonly"}:
+        for word in words:
+            name, equals, value = word.partition("=")
+            if equals and name.isidentifier():
+                session.assign(name, value)
+    elif program == "unset":
+        for word in words:
+            session.unset(word)
+    elif program == "alias":
+        for word in words:
+            name, equals, value = word.partition("=")
+            if equals and name:
+                session.define(name, value)
+    elif program == "unalias":
+        for word in words:
+            session.unset(word)
+    elif program == "set" and "--" in argv:
+        session.parameters = ["sh", *argv[argv.index("--") + 1 :]]
+    elif program == "read" and words and given is not None:
+        session.assign(words[0], given.partition("\n")[0].strip())
+    elif program == "printf" and argv[:1] == ["-v"] and len(argv) > 1 and given is not None:
+        session.assign(argv[1], given)
+
+
+BUILTINS = frozenset("cd pushd chdir export declare typeset local readonly unset alias unalias set read".split())
