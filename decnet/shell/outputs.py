@@ -75,7 +75,9 @@ def decode_step(kind: str, text: str) -> DecodeStep:
 
 def _echo(call: _Call) -> Result:
     index, is_escaped, newline = 0, False, b"\n"
-    while index < len(call.argv) and (word := call.argv[index])[:1] == "-" and len(word) > 1 and not word[1:].strip("neE"):
+    while (
+        index < len(call.argv) and (word := call.argv[index])[:1] == "-" and len(word) > 1 and not word[1:].strip("neE")
+    ):
         newline = b"" if "n" in word else newline
         is_escaped = "e" in word or (is_escaped and "E" not in word)
         index += 1

@@ -38,12 +38,17 @@ _LEAVES: Final = frozenset(("command", "variable_assignment", "declaration_comma
 
 def parse(scan: Scan, budget: Budget) -> tuple[list[Pipeline], bool]:
     """The pipelines of a text, and whether some of it is not valid shell."""
+    budget.grammar -= len(scan.tokens)
+    if budget.grammar < 0:
+        budget.hit("grammar")
+        return split(scan), scan.is_broken
     pipelines: list[Pipeline] = []
     is_broken = scan.is_broken
+    reader = _Reader(scan)
     for statement in statements(scan, budget):
         by_grammar = None
         if statement.needs_grammar and not statement.is_broken:
-            by_grammar = _by_grammar(scan, statement, budget)
+            by_grammar = _by_grammar(reader, statement)
         if by_grammar is None:
             is_broken |= statement.is_broken or statement.needs_grammar
             by_grammar = split(scan, statement.low, statement.high)
@@ -53,16 +58,13 @@ def parse(scan: Scan, budget: Budget) -> tuple[list[Pipeline], bool]:
     return pipelines, is_broken
 
 
-def _by_grammar(scan: Scan, statement: Statement, budget: Budget) -> list[Pipeline] | None:
-    budget.grammar -= len(statement.outline)
-    if budget.grammar < 0:
-        budget.hit("grammar")
-        return None
-    base = scan.tokens[statement.low][1]
+def _by_grammar(reader: _Reader, statement: Statement) -> list[Pipeline] | None:
+    base = reader.scan.tokens[statement.low][1]
     root = _PARSER.parse(_outline_bytes(statement, base)).root_node
     if root.has_error:
         return None
-    pipelines = _Reader(scan, base).block(root)
+    reader.base = base
+    pipelines = reader.block(root)
     if statement.background:
         for pipeline in pipelines:
             pipeline.background = True
@@ -83,9 +85,9 @@ def _outline_bytes(statement: Statement, base: int) -> bytes:
 class _Reader:
     """Reads a tree; ``base`` is where its text begins in the whole text."""
 
-    def __init__(self, scan: Scan, base: int) -> None:
+    def __init__(self, scan: Scan) -> None:
         self.scan = scan
-        self.base = base
+        self.base = 0
         self.starts = [token[1] for token in scan.tokens]
 
     def tokens(self, node: Node) -> tuple[int, int]:

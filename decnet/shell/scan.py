@@ -46,6 +46,7 @@ _TOKEN: Final = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_SEPARATOR: Final = re.compile(r"[ \t\n;&|]")
 _BARE: Final = re.compile(rf"[^{_BREAK}'\"\\$`]++")
 _IN_CODE: Final = re.compile(r"\\.|['\"`(){}]|\$[({']", re.DOTALL)
 _IN_QUOTES: Final = re.compile(r"\\.|[\"`]|\$[({]", re.DOTALL)
@@ -142,6 +143,8 @@ def _word_end(text: str, pos: int, budget: Budget, scan: Scan) -> int:
         else:
             break
         if not budget.step():
+            rest = _SEPARATOR.search(text, pos)
+            pos = rest.start() if rest else size
             break
     return min(pos, size)
 
@@ -221,10 +224,12 @@ def _arithmetic_end(scan: Scan, start: int, budget: Budget) -> int:
     if not text.startswith("((", start):
         return -1
     end = part_end(text, start, "(", budget)
+    if end < 0 or not text.endswith("))", start, end):
+        return -1
     inner = text[start + 2 : end - 2]
     is_loop = bool(tokens) and text[tokens[-1][1] : tokens[-1][2]] == "for"
     looks_right = any(sign in inner for sign in "=<>+*%") and _ARITHMETIC.fullmatch(inner)
-    if end < 0 or not text.endswith("))", start, end) or not (is_loop or looks_right):
+    if not (is_loop or looks_right):
         return -1
     tokens.append((WORD, start, end, ""))
     return end

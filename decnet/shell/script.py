@@ -15,13 +15,8 @@ class Leaf:
 
     words: list[Token] = field(default_factory=list)
     redirects: list[tuple[Token, Token | None]] = field(default_factory=list)
-
-    def span(self) -> tuple[int, int]:
-        """Where the command begins and ends."""
-        starts = [token[1] for token in self.words[:1]] + [token[1] for token, _ in self.redirects[:1]]
-        ends = [token[2] for token in self.words[-1:]]
-        ends += [(target or token)[2] for token, target in self.redirects[-1:]]
-        return min(starts, default=0), max(ends, default=0)
+    start: int = -1
+    end: int = -1
 
 
 @dataclass(slots=True)

@@ -349,7 +349,11 @@ def _pattern_operator(outliner: _Outliner, index: int, op: str) -> int:
 
 def _bracket(outliner: _Outliner, index: int) -> int:
     tokens = outliner.scan.tokens
-    if outliner.mode == _WORDS and outliner.words == 1 and [token[3] for token in tokens[index : index + 2]] == ["(", ")"]:
+    if (
+        outliner.mode == _WORDS
+        and outliner.words == 1
+        and [token[3] for token in tokens[index : index + 2]] == ["(", ")"]
+    ):
         outliner.statement.needs_grammar = True
         outliner.mode, outliner.pending = _BODY, True
         return _name_brackets(outliner, index)

@@ -42,7 +42,15 @@ _LITERAL: Final = re.compile(
 )
 _SEPARATOR: Final = re.compile(r"\s*+,\s*+")
 _BACKTICKS: Final = re.compile(r"`([^`]++)`")
-_BASE64_NAMES: Final = ("b64decode", "base64_decode", "decode_base64", "decode64", "decodebytes", "decodestring", "base64")
+_BASE64_NAMES: Final = (
+    "b64decode",
+    "base64_decode",
+    "decode_base64",
+    "decode64",
+    "decodebytes",
+    "decodestring",
+    "base64",
+)
 _HEX_NAMES: Final = ("fromhex", "unhexlify", "hex2bin", "a2b_hex", "pack('H", 'pack("H', "pack(q")
 _SHORTEST: Final = 8  # characters of an encoded literal worth decoding
 

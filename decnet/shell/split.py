@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from .scan import OPERATOR, REDIRECT, RESERVED, RICH, Scan, Token
-from .script import Leaf, Pipeline
+from .script import Group, Leaf, Pipeline
 
 _JOINS: Final = frozenset(("|", "|&"))
 _SKIPPED: Final = frozenset("! if then elif else fi while until do done esac { } coproc".split())
@@ -23,7 +23,7 @@ class _Splitter:
     def __init__(self, scan: Scan) -> None:
         self.scan = scan
         self.pipelines: list[Pipeline] = []
-        self.stages: list[Leaf | None] = []
+        self.stages: list[Leaf | Group] = []
         self.leaf = Leaf()
         self.loops = 0
 
@@ -36,10 +36,9 @@ class _Splitter:
     def close_pipeline(self, *, background: bool = False) -> None:
         """Ends the pipeline at hand."""
         self.close_stage()
-        stages = [stage for stage in self.stages if stage is not None]
-        if stages:
-            self.pipelines.append(Pipeline([*stages], background, in_loop=self.loops > 0))
-        self.stages = []
+        if self.stages:
+            self.pipelines.append(Pipeline(self.stages, background, self.loops > 0))
+            self.stages = []
 
     def reserved(self, word: str, tokens: list[Token], index: int) -> int:
         """Handles a reserved word where a command may begin; returns the index of the token after it."""
@@ -90,19 +89,25 @@ def split(scan: Scan, low: int = 0, high: int | None = None) -> list[Pipeline]:
         token = tokens[index]
         kind, start, end, op = token
         index += 1
+        leaf = state.leaf
         if kind <= RICH:
-            leaf = state.leaf
             if not leaf.words and not leaf.redirects and _is_reserved(scan, word := text[start:end]):
                 index = state.reserved(word, tokens, index - 1)
             else:
+                if leaf.start < 0:
+                    leaf.start = start
+                leaf.end = end
                 leaf.words.append(token)
         elif kind == REDIRECT:
             target = tokens[index] if index < size and tokens[index][0] <= RICH else None
             index += target is not None
-            state.leaf.redirects.append((token, target))
+            if leaf.start < 0:
+                leaf.start = start
+            leaf.end = target[2] if target else end
+            leaf.redirects.append((token, target))
         elif op in _JOINS:
             state.close_stage()
-        elif op == "\n" and not state.leaf.words and index > 1 and _continues(tokens[index - 2]):
+        elif op == "\n" and not leaf.words and index > 1 and _continues(tokens[index - 2]):
             continue
         else:
             opened += (op == "(") - (op == ")")

@@ -18,7 +18,7 @@ Snapshot = tuple[dict[str, str], dict[str, str], str, "list[str] | None", bool]
 class Session:
     """Variables, functions, working folder and positional parameters."""
 
-    __slots__ = ("budget", "cwd", "functions", "is_changed", "parameters", "variables")
+    __slots__ = ("budget", "cwd", "functions", "is_changed", "is_shared", "parameters", "variables")
 
     def __init__(self, state: ShellState, budget: Budget) -> None:
         self.budget = budget
@@ -27,14 +27,24 @@ class Session:
         self.cwd = state.cwd
         self.parameters: list[str] | None = None
         self.is_changed = False
+        self.is_shared = False  # a snapshot holds the dicts at hand
 
     def snapshot(self) -> Snapshot:
         """What a subshell must give back."""
-        return self.variables.copy(), self.functions.copy(), self.cwd, self.parameters, self.is_changed
+        self.is_shared = True
+        return self.variables, self.functions, self.cwd, self.parameters, self.is_changed
 
     def restore(self, snapshot: Snapshot) -> None:
         """Forgets what a subshell changed."""
         self.variables, self.functions, self.cwd, self.parameters, self.is_changed = snapshot
+        self.is_shared = True
+
+    def touch(self) -> None:
+        """Makes the dicts safe to change."""
+        self.is_changed = True
+        if self.is_shared:
+            self.variables, self.functions = self.variables.copy(), self.functions.copy()
+            self.is_shared = False
 
     def freeze(self, before: ShellState) -> ShellState:
         """The state for the next line; ``before`` itself when nothing changed."""
@@ -61,7 +71,7 @@ class Session:
             value = value[:MAX_VALUE]
         if self.variables.get(name) == value:
             return
-        self.is_changed = True
+        self.touch()
         self.variables[name] = value
         if len(self.variables) > MAX_VARIABLES:
             self.budget.hit("variables")
@@ -69,9 +79,10 @@ class Session:
 
     def unset(self, name: str) -> None:
         """Forgets a variable and a function."""
-        known = self.variables.pop(name, None) is not None
-        if self.functions.pop(name, None) is not None or known:
-            self.is_changed = True
+        if name in self.variables or name in self.functions:
+            self.touch()
+            self.variables.pop(name, None)
+            self.functions.pop(name, None)
 
     def define(self, name: str, body: str) -> None:
         """Sets a function or alias."""
@@ -80,7 +91,7 @@ class Session:
             return
         if self.functions.get(name) == body:
             return
-        self.is_changed = True
+        self.touch()
         self.functions[name] = body
         if len(self.functions) > MAX_FUNCTIONS:
             self.budget.hit("functions")

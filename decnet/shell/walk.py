@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from .state import Session
 
 _MAX_NEIGHBOURS: Final = 8  # programs named in pipe_from and pipe_into
+_CHARACTERS_PER_TEXT: Final = 1_024  # a longer inner text counts as several
+_FREE_ARGS: Final = 256  # characters of arguments that are not counted: 512 commands times this is little
 _SUBSTITUTION_RUNNERS: Final = frozenset("sh bash dash ash zsh ksh eval source .".split())
 
 
@@ -61,15 +63,19 @@ class Result:
 
     def programs(self, *, reading: bool = False) -> tuple[str, ...]:
         """The names of what ran, the last and innermost first; on demand only of what reads from the pipe."""
-        found = [command for command in reversed(self.commands) if command.program]
-        names = dict.fromkeys(command.program for command in found if command.pipe_from or not reading)
+        commands = self.commands
+        if len(commands) == 1:
+            only = commands[0]
+            return (only.program,) if only.program and (only.pipe_from or not reading) else ()
+        found = [command for command in reversed(commands) if command.program]
+        names = dict.fromkeys([command.program for command in found if command.pipe_from or not reading])
         return tuple(names)[:_MAX_NEIGHBOURS]
 
 
 class Call:
     """A simple command whose words are expanded: everything but the program and its words."""
 
-    __slots__ = ("assignments", "end", "fed", "is_tricked", "layer", "redirects", "start", "steps")
+    __slots__ = ("assignments", "end", "fed", "is_tricked", "layer", "redirects", "start", "steps", "unknown")
 
     def __init__(self, layer: Layer, start: int, end: int) -> None:
         self.layer = layer
@@ -80,6 +86,7 @@ class Call:
         self.steps: tuple[DecodeStep, ...] = ()  # taken off to read its words
         self.fed: list[Result] = []  # substitutions in its words
         self.is_tricked = False
+        self.unknown: tuple[str, ...] = ()  # assigned names whose values are not known
 
 
 class Walker:
@@ -92,6 +99,7 @@ class Walker:
         self.commands: list[SimpleCommand] = []
         self.is_broken = False
         self.is_tricked = False
+        self.is_unknown = False  # a substitution whose output is not known was met
         self.nesting = 0
         self.running: set[str] = set()  # functions being followed
         self.call: Call | None = None
@@ -102,6 +110,10 @@ class Walker:
         """Walks a text inside another; ``layer`` says where it stands."""
         if layer.depth > MAX_DEPTH:
             self.budget.hit("depth")
+            return Result([])
+        self.budget.texts -= 1 + len(text) // _CHARACTERS_PER_TEXT
+        if self.budget.texts < 0:
+            self.budget.hit("texts")
             return Result([])
         if len(text) > MAX_TEXT:
             self.budget.hit("length")
@@ -126,8 +138,13 @@ class Walker:
         data: list[bytes] | None = []
         steps: tuple[DecodeStep, ...] = ()
         for pipeline in pipelines:
+            if self.budget.commands <= 0:
+                self.budget.hit("commands")
+                break
             result = self.pipeline(layer, pipeline, given)
             commands += result.commands
+            if not layer.is_printed:
+                continue
             if result.output is None:
                 if any(command.program not in _SILENT for command in result.commands):
                     data = None
@@ -157,15 +174,24 @@ class Walker:
         results: list[Result] = []
         upstream = layer.pipe_from
         head = stages[0]
-        origin = self.open_call(layer, *(head.span() if isinstance(head, Leaf) else (head.start, head.end))).start
+        origin = layer.base + head.start if layer.base >= 0 else layer.start
         for index, stage in enumerate(stages):
             is_last = index == len(stages) - 1
-            inside = replace(
-                layer,
-                pipe_from=upstream,
-                pipe_into=layer.pipe_into if is_last else (),
-                is_printed=layer.is_printed or not is_last,
-                origin=origin,
+            inside = Layer(
+                layer.scan,
+                layer.base,
+                layer.start,
+                layer.end,
+                layer.depth,
+                layer.wrappers,
+                layer.decoded,
+                upstream,
+                layer.pipe_into if is_last else (),
+                layer.redirects,
+                layer.background,
+                layer.in_loop,
+                layer.is_printed or not is_last,
+                origin,
             )
             before = self.session.snapshot()
             result = self.stage(inside, stage, given)
@@ -178,7 +204,10 @@ class Walker:
             downstream = (*results[index].programs(reading=True), *downstream)[:_MAX_NEIGHBOURS]
             for command in results[index - 1].commands:
                 force_setattr(command, "pipe_into", (*command.pipe_into, *downstream)[:_MAX_NEIGHBOURS])
-        return Result([command for result in results for command in result.commands], results[-1].output)
+        commands: list[SimpleCommand] = []
+        for result in results:
+            commands += result.commands
+        return Result(commands, results[-1].output)
 
     def stage(self, layer: Layer, stage: Leaf | Group, given: Output | None) -> Result:
         """Walks a simple command or a group."""
@@ -262,7 +291,7 @@ class Walker:
 
     def leaf(self, layer: Layer, leaf: Leaf, given: Output | None) -> Result:
         """Expands a simple command and notes it with everything that it runs."""
-        call = self.open_call(layer, *leaf.span())
+        call = self.open_call(layer, leaf.start, leaf.end)
         words = leaf.words
         text = layer.scan.text
         first = 0
@@ -273,7 +302,7 @@ class Walker:
             if token[0] == RICH:
                 is_program = not fields
                 fields += self.fields(call, token)
-                if is_program and _hides_program(text[token[1] : token[2]]):
+                if is_program and _hides_program(text[token[1] : token[2]], fields):
                     call.is_tricked = True
             else:
                 fields.append(text[token[1] : token[2]])
@@ -289,7 +318,10 @@ class Walker:
     def bare(self, call: Call) -> Result:
         """A line of assignments or redirections alone: it changes the session or a file."""
         for name, value in call.assignments:
-            self.session.assign(name, value)
+            if name in call.unknown:
+                self.session.unset(name)
+            else:
+                self.session.assign(name, value)
         if not (call.assignments or call.redirects) and not call.is_tricked:
             return Result([])
         return Result([self.note(call, "", "", [], call.steps)])
@@ -307,7 +339,10 @@ class Walker:
                 break
             if token[0] == RICH:
                 inner = value[1:-1] if value[:1] == "(" else value
+                self.is_unknown = False
                 value = self.joined(call, inner, token[1] + raw.index("=") + 1 + (inner is not value))
+                if self.is_unknown:
+                    call.unknown = (*call.unknown, name)
             if is_appended:
                 value = (self.session.lookup(name) or "") + value
             found.append((name, value))
@@ -403,9 +438,8 @@ class Walker:
         self.budget.commands -= 1
         pipe_from = layer.pipe_from
         args = " ".join(argv)
-        self.budget.grant(len(args))
-        if self.budget.decoded <= 0:
-            argv, args = argv[:1], args[:MAX_DEPTH]
+        if len(args) > _FREE_ARGS and self.budget.grant(len(args)) < len(args):
+            argv, args = [], ""
         start, end = self.positions.range(call.start, call.end)
         command = SimpleCommand(
             program,
@@ -565,8 +599,9 @@ class Walker:
         """What ``$(inner)`` prints, None when unknown."""
         output = self.nested(inner, offset)
         if output is None or self.call is None:
+            self.is_unknown = True
             return None
-        self.is_tricked = True
+        self.is_tricked |= bool(output.steps)
         self.call.steps = (*self.call.steps, *output.steps)
         return output.text().rstrip("\n")
 
@@ -603,8 +638,10 @@ class Walker:
 _SILENT: Final = frozenset("cd export unset set true : local declare typeset readonly alias sleep".split()) | {""}
 
 
-def _hides_program(raw: str) -> bool:
-    """True when a program's word has quotes or backslashes inside it: ``w""get``, ``c\\at``."""
+def _hides_program(raw: str, fields: list[str]) -> bool:
+    r"""True when a program's word is more than its name: ``w""get``, ``c\at``, ``$(echo cat)``."""
+    if "$(" in raw or "`" in raw:
+        return bool(fields) and "$(" not in fields[0] and "`" not in fields[0]
     if raw[0] in "'\"" and raw[-1] == raw[0] and raw.count(raw[0]) == 2:  # noqa: PLR2004 (a quoted whole)
         return False
     return any(mark in raw[1:] for mark in "'\"\\")

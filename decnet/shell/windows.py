@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _SHELLS: Final = frozenset(("cmd", "powershell", "pwsh"))
 _MAX_LAYERS: Final = 4
+_UNLIKELY: Final = frozenset("/.#$(<>`{")  # beginnings that need no further look
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class WindowsCall:
 
 def is_windows(text: str) -> bool:
     """True when the first word is a Windows shell with an option, or a path with a drive letter."""
+    if text[:1] in _UNLIKELY:
+        return False
     head = text.lstrip(" \t\"'@")[:512]
     if head[1:3] == ":\\" and head[:1].isalpha():
         return True

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, Protocol
 
+from .braces import braces
 from .escapes import ansi_c
-from .limits import MAX_BRACE_WORDS, MAX_DEPTH, MAX_VALUE
+from .limits import MAX_DEPTH, MAX_VALUE
 from .parameters import NAME, expand_braced
 from .scan import opening_at, part_end
 
@@ -15,6 +16,16 @@ if TYPE_CHECKING:
 
 _PLAIN: Final = re.compile(r"[^'\"\\$`]++")
 _PLAIN_QUOTED: Final = re.compile(r"[^\\$`\"]++")
+_SIMPLE: Final = re.compile(  # words of one kind of quoting only, which most are
+    r"""
+    ((?:[^'"\\$`{<>]++|\\[^\n])++)        # 1 letters and backslashes
+    | "((?:[^"\\$`]++|\\.)*+)"            # 2 double quotes around all of it
+    | '([^']*+)'                            # 3 single quotes around all of it
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED_QUOTED: Final = re.compile(r"\\(?:([$`\"\\])|\n)")
 _SPACES: Final = " \t\n"
 
 
@@ -82,7 +93,13 @@ class _Fields:
 
 def expand(raw: str, offset: int, scope: Scope) -> list[str]:
     """The fields of a word that stands at ``offset`` in the text (-1 when it stands nowhere in it)."""
-    if "{" in raw and ("," in raw or ".." in raw):
+    if len(raw) > 1 and (simple := _SIMPLE.fullmatch(raw)):
+        kind = simple.lastindex
+        if kind == 1:
+            return [_ESCAPED.sub(r"\1", raw)]
+        inner = simple[2] if kind == 2 else simple[3]  # noqa: PLR2004 (the pattern's groups)
+        return [_ESCAPED_QUOTED.sub(r"\1", inner) if kind == 2 and "\\" in inner else inner]  # noqa: PLR2004
+    if "{" in raw and ("," in raw or ".." in raw) and scope.budget.braces > 0:
         alternatives = braces(raw, scope.budget)
         if len(alternatives) > 1:
             fields = [field for word in alternatives for field in _expand_word(word, -1, scope)]
@@ -189,6 +206,9 @@ def _double(raw: str, pos: int, offset: int, scope: Scope, fields: _Fields) -> i
 
 def _dollar(raw: str, pos: int, offset: int, scope: Scope, fields: _Fields, *, is_quoted: bool) -> int:
     """Expands what begins with ``$`` or a backtick."""
+    if not scope.budget.step():
+        fields.add(raw[pos:])
+        return len(raw)
     if raw[pos] == "`" or raw.startswith("$(", pos):
         return _substitution(raw, pos, offset, scope, fields, is_quoted=is_quoted)
     if raw.startswith("${", pos):
@@ -277,68 +297,3 @@ def _nested(raw: str, scope: Scope) -> str:
     fields.close()
     budget.nested -= 1
     return "".join(fields.done)
-
-
-def braces(raw: str, budget: Budget) -> list[str]:
-    """The words of a brace list, ``[raw]`` when it is none; at most 64, the rest is a recorded limit."""
-    words = [""]
-    pos = 0
-    while pos < len(raw):
-        start, alternatives, end = _next_list(raw, pos)
-        literal = raw[pos:start]
-        words = [word + literal for word in words]
-        if not alternatives:
-            break
-        if len(words) * len(alternatives) > MAX_BRACE_WORDS:
-            budget.hit("braces")
-            words = words[:1]
-            alternatives = alternatives[:MAX_BRACE_WORDS]
-        words = [word + choice for word in words for choice in alternatives]
-        pos = end
-    size = sum(map(len, words))
-    return words if len(words) > 1 and budget.grant(size) == size else [raw]
-
-
-def _next_list(raw: str, pos: int) -> tuple[int, list[str], int]:
-    """The next ``{a,b}`` or ``{1..5}`` outside quotes: where it begins, its choices, and where it ends."""
-    start, depth, cut, choices, quote = -1, 0, 0, [], ""
-    index = pos
-    while index < len(raw):
-        mark = raw[index]
-        if quote:
-            quote = "" if mark == quote else quote
-        elif mark == "\\":
-            index += 1
-        elif mark in "'\"":
-            quote = mark
-        elif mark == "$" and raw[index + 1 : index + 2] == "{" and depth == 0:
-            index = max(index, raw.find("}", index))
-        elif mark == "{":
-            if depth == 0:
-                start, cut, choices = index, index + 1, []
-            depth += 1
-        elif mark == "," and depth == 1:
-            choices.append(raw[cut:index])
-            cut = index + 1
-        elif mark == "}" and depth:
-            depth -= 1
-            if depth == 0:
-                choices = [*choices, raw[cut:index]] if choices else _span(raw[cut:index])
-                if choices:
-                    return start, choices, index + 1
-        index += 1
-    return len(raw), [], len(raw)
-
-
-def _span(inner: str) -> list[str]:
-    """The choices of ``1..5`` or ``a..e``."""
-    first, dots, last = inner.partition("..")
-    if not dots:
-        return []
-    if first.isdecimal() and last.isdecimal() and len(first) + len(last) < 10:  # noqa: PLR2004
-        low, high = int(first), int(last)
-        step = 1 if low <= high else -1
-        return [str(value) for value in range(low, high + step, step)][:MAX_BRACE_WORDS]
-    if len(first) == 1 and len(last) == 1 and first.isascii() and last.isascii() and first <= last:
-        return [chr(code) for code in range(ord(first), ord(last) + 1)]
-    return []
