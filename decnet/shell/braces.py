@@ -42,7 +42,7 @@ def braces(raw: str, budget: Budget) -> list[str]:
     return words
 
 
-def _next_list(raw: str, pos: int, budget: Budget) -> tuple[int, list[str], int]:
+def _next_list(raw: str, pos: int, budget: Budget) -> tuple[int, list[str], int]:  # noqa: C901 (one branch per mark)
     """The next list outside quotes: where it begins, its choices, and where it ends."""
     opened: list[int] = []  # positions behind the open brackets; -1 for ${, which is no list
     cuts: list[int] = []  # commas of the outermost list

@@ -96,7 +96,7 @@ def _escape_kind(text: str) -> str:
 
 def _backslashes(text: str) -> list[int]:
     found, index = [], text.find("\\")
-    while 0 <= index and len(found) < 64:  # noqa: PLR2004 (the first few tell)
+    while index >= 0 and len(found) < 64:  # noqa: PLR2004 (the first few tell)
         found.append(index)
         index = text.find("\\", index + 2)
     return found

@@ -29,7 +29,7 @@ _AMBIENT: Final = {
 _GLOB: Final = frozenset("*?[")
 
 
-def expand_braced(inner: str, scope: Scope, nested: Nested) -> str | None:
+def expand_braced(inner: str, scope: Scope, nested: Nested) -> str | None:  # noqa: PLR0911 (one per form)
     """The value of ``${inner}``, None when it is not known."""
     if inner.startswith("#") and len(inner) > 1:
         value = scope.lookup(inner[1:])

@@ -129,13 +129,18 @@ class _Reader:
             return split(self.scan, *self.tokens(node))
         if node.type != "pipeline":
             return [Pipeline([self.group(node)])]
+        pipelines: list[Pipeline] = []
         stages: list[Leaf | Group] = []
         for child in node.children:
-            if child.type in _LEAVES:
-                stages += [stage for pipeline in split(self.scan, *self.tokens(child)) for stage in pipeline.stages]
-            elif child.is_named:
-                stages.append(self.group(child))
-        return [Pipeline(stages)]
+            if not child.is_named:
+                continue
+            # The grammar reads `a | b || c` as `a | (b || c)`: only the ends of that list are stages.
+            parts = self.statement(child)
+            stages += parts[0].stages
+            if len(parts) > 1:
+                pipelines += [Pipeline(stages), *parts[1:-1]]
+                stages = [*parts[-1].stages]
+        return [*pipelines, Pipeline(stages)]
 
     def group(self, node: Node) -> Group:
         """A group with the redirections behind it."""

@@ -5,12 +5,18 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-_VERSIONED: Final = frozenset(
-    "python pypy perl ruby php node nodejs lua luajit tclsh wish java gcc g++ clang cc bash zsh ksh ghc guile".split(),
+
+def names(text: str) -> frozenset[str]:
+    """The words of ``text``, for tables of names."""
+    return frozenset(text.split())
+
+
+_VERSIONED: Final = names(
+    "python pypy perl ruby php node nodejs lua luajit tclsh wish java gcc g++ clang cc bash zsh ksh ghc guile"
 )
 _VERSION: Final = "0123456789.-"
-SHELLS: Final = frozenset("sh bash dash ash zsh ksh mksh pdksh lksh rbash rzsh csh tcsh fish hush".split())
-INTERPRETERS: Final = frozenset("python pypy perl ruby php node nodejs lua luajit tclsh".split())
+SHELLS: Final = names("sh bash dash ash zsh ksh mksh pdksh lksh rbash rzsh csh tcsh fish hush")
+INTERPRETERS: Final = names("python pypy perl ruby php node nodejs lua luajit tclsh")
 
 
 @lru_cache(maxsize=4096)

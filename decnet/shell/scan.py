@@ -7,9 +7,12 @@ pattern can backtrack.
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from .limits import Budget
+from .programs import names
+
+if TYPE_CHECKING:
+    from .limits import Budget
 
 WORD: Final = 0  # a word that stands for itself
 RICH: Final = 1  # a word with quotes or expansions in it
@@ -18,9 +21,7 @@ REDIRECT: Final = 3
 
 Token = tuple[int, int, int, str]  # kind, start, end, and the operator for the last two kinds
 
-RESERVED: Final = frozenset(
-    "if then elif else fi while until for select do done case esac function { } coproc".split(),
-)
+RESERVED: Final = names("if then elif else fi while until for select do done case esac function { } coproc")
 COMPOUND_OPERATORS: Final = frozenset(("(", ")", ";;", ";&", ";;&"))
 
 _BREAK: Final = r" \t\n;&|<>()"

@@ -338,9 +338,7 @@ def _pattern_operator(outliner: _Outliner, index: int, op: str) -> int:
     if op == ")" and outliner.pending:
         outliner.mark(token, op)
         outliner.open_part()
-    elif op == "\n" and not outliner.pending:
-        outliner.mark(token, op)
-    elif op == "|" and outliner.pending:
+    elif (op == "\n" and not outliner.pending) or (op == "|" and outliner.pending):
         outliner.mark(token, op)
     elif op != "(" or outliner.pending:
         outliner.fail()

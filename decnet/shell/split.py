@@ -12,7 +12,6 @@ from .scan import OPERATOR, REDIRECT, RESERVED, RICH, Scan, Token
 from .script import Group, Leaf, Pipeline
 
 _JOINS: Final = frozenset(("|", "|&"))
-_SKIPPED: Final = frozenset("! if then elif else fi while until do done esac { } coproc".split())
 
 
 class _Splitter:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from posixpath import normpath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from .limits import MAX_FUNCTIONS, MAX_VALUE, MAX_VARIABLES
+from .programs import names
 from .view import shell_state
 
 if TYPE_CHECKING:
@@ -116,32 +117,38 @@ class Session:
 
 
 def run_builtin(session: Session, program: str, argv: list[str], given: str | None) -> None:
-    """Applies a builtin that changes the session; ``given`` is its standard input when known."""
+    """Applies a builtin that changes the session; ``given`` is its standard input (what it prints, for printf)."""
     words = [word for word in argv if not word.startswith(("-", "+")) or word == "-"]
-    if program in {"cd", "pushd", "chdir"}:
+    if program in _FOLDER_CHANGERS:
         session.enter(words[0] if words else "")
-    elif program in {"export", "declare", "typeset", "local", "readonly"}:
-        for word in words:
-            name, equals, value = word.partition("=")
-            if equals and name.isidentifier():
-                session.assign(name, value)
-    elif program == "unset":
-        for word in words:
-            session.unset(word)
-    elif program == "alias":
-        for word in words:
-            name, equals, value = word.partition("=")
-            if equals and name:
-                session.define(name, value)
-    elif program == "unalias":
+    elif program in _DECLARERS:
+        _declare(session, program, words)
+    elif program in {"unset", "unalias"}:
         for word in words:
             session.unset(word)
     elif program == "set" and "--" in argv:
         session.parameters = ["sh", *argv[argv.index("--") + 1 :]]
-    elif program == "read" and words and given is not None:
+    elif given is not None:
+        _store(session, program, argv, words, given)
+
+
+def _declare(session: Session, program: str, words: list[str]) -> None:
+    for word in words:
+        name, equals, value = word.partition("=")
+        if equals and program == "alias" and name:
+            session.define(name, value)
+        elif equals and name.isidentifier():
+            session.assign(name, value)
+
+
+def _store(session: Session, program: str, argv: list[str], words: list[str], given: str) -> None:
+    """``read NAME`` and ``printf -v NAME``."""
+    if program == "read" and words:
         session.assign(words[0], given.partition("\n")[0].strip())
-    elif program == "printf" and argv[:1] == ["-v"] and len(argv) > 1 and given is not None:
+    elif program == "printf" and argv[:1] == ["-v"] and len(argv) > 1:
         session.assign(argv[1], given)
 
 
-BUILTINS = frozenset("cd pushd chdir export declare typeset local readonly unset alias unalias set read".split())
+_FOLDER_CHANGERS: Final = names("cd pushd chdir")
+_DECLARERS: Final = names("export declare typeset local readonly alias")
+BUILTINS: Final = _FOLDER_CHANGERS | _DECLARERS | names("unset unalias set read")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from .frames import Layer
 from .limits import MAX_TEXT, Budget
 from .positions import Positions
 from .programs import program_name
@@ -12,7 +13,7 @@ from .scan import RESERVED, scan_text
 from .snippets import code_of
 from .state import BUILTINS, Session
 from .view import EMPTY, ShellState, SimpleCommand, Unrolled
-from .walk import Layer, Walker
+from .walk import Walker
 from .windows import is_windows, windows_calls, windows_program
 from .wrappers import WRAPPERS
 

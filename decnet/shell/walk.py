@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
 from msgspec.structs import force_setattr, replace
 
-from .escapes import to_text
+from .calls import note, run
+from .frames import MAX_NEIGHBOURS, Call, Layer, Result
 from .limits import MAX_DEPTH, MAX_NESTING, MAX_TEXT
-from .outputs import Output, output_of
+from .outputs import Output
 from .parse import parse
-from .programs import program_name
+from .programs import names
 from .scan import RICH, scan_text
 from .script import Group, Leaf, Pipeline
-from .snippets import code_of, read_snippet, reads_input
 from .split import split
-from .state import BUILTINS, run_builtin
 from .view import DecodeStep, Redirect, SimpleCommand
 from .words import expand, expand_joined
-from .wrappers import WRAPPERS, Peeled, peel
 
 if TYPE_CHECKING:
     from .limits import Budget
@@ -27,66 +24,7 @@ if TYPE_CHECKING:
     from .scan import Scan, Token
     from .state import Session
 
-_MAX_NEIGHBOURS: Final = 8  # programs named in pipe_from and pipe_into
 _CHARACTERS_PER_TEXT: Final = 1_024  # a longer inner text counts as several
-_FREE_ARGS: Final = 256  # characters of arguments that are not counted: 512 commands times this is little
-_SUBSTITUTION_RUNNERS: Final = frozenset("sh bash dash ash zsh ksh eval source .".split())
-
-
-class Layer(Struct, frozen=True, gc=False):
-    """One text and what surrounds it."""
-
-    scan: Scan
-    base: int  # where the text stands in the original, -1 when it is not a part of it
-    start: int  # the range of the original that a decoded text came from
-    end: int
-    depth: int = 0
-    wrappers: tuple[str, ...] = ()
-    decoded: tuple[DecodeStep, ...] = ()
-    pipe_from: tuple[str, ...] = ()
-    pipe_into: tuple[str, ...] = ()
-    redirects: tuple[Redirect, ...] = ()  # of the groups around
-    background: bool = False
-    in_loop: bool = False
-    is_printed: bool = False  # something reads what it prints
-    origin: int = -1  # where the pipeline at hand begins in the original
-
-
-class Result:
-    """What ran directly (not in substitutions) and what it printed, None when that is not known."""
-
-    __slots__ = ("commands", "output")
-
-    def __init__(self, commands: list[SimpleCommand], output: Output | None = None) -> None:
-        self.commands = commands
-        self.output = output
-
-    def programs(self, *, reading: bool = False) -> tuple[str, ...]:
-        """The names of what ran, the last and innermost first; on demand only of what reads from the pipe."""
-        commands = self.commands
-        if len(commands) == 1:
-            only = commands[0]
-            return (only.program,) if only.program and (only.pipe_from or not reading) else ()
-        found = [command for command in reversed(commands) if command.program]
-        names = dict.fromkeys([command.program for command in found if command.pipe_from or not reading])
-        return tuple(names)[:_MAX_NEIGHBOURS]
-
-
-class Call:
-    """A simple command whose words are expanded: everything but the program and its words."""
-
-    __slots__ = ("assignments", "end", "fed", "is_tricked", "layer", "redirects", "start", "steps", "unknown")
-
-    def __init__(self, layer: Layer, start: int, end: int) -> None:
-        self.layer = layer
-        self.start = start  # in the original, in characters
-        self.end = end
-        self.assignments: tuple[tuple[str, str], ...] = ()
-        self.redirects: tuple[Redirect, ...] = ()
-        self.steps: tuple[DecodeStep, ...] = ()  # taken off to read its words
-        self.fed: list[Result] = []  # substitutions in its words
-        self.is_tricked = False
-        self.unknown: tuple[str, ...] = ()  # assigned names whose values are not known
 
 
 class Walker:
@@ -198,12 +136,12 @@ class Walker:
             self.session.restore(before)
             results.append(result)
             given = result.output
-            upstream = (*result.programs(), *upstream)[:_MAX_NEIGHBOURS]
+            upstream = (*result.programs(), *upstream)[:MAX_NEIGHBOURS]
         downstream = layer.pipe_into
         for index in range(len(stages) - 1, 0, -1):
-            downstream = (*results[index].programs(reading=True), *downstream)[:_MAX_NEIGHBOURS]
+            downstream = (*results[index].programs(reading=True), *downstream)[:MAX_NEIGHBOURS]
             for command in results[index - 1].commands:
-                force_setattr(command, "pipe_into", (*command.pipe_into, *downstream)[:_MAX_NEIGHBOURS])
+                force_setattr(command, "pipe_into", (*command.pipe_into, *downstream)[:MAX_NEIGHBOURS])
         commands: list[SimpleCommand] = []
         for result in results:
             commands += result.commands
@@ -312,7 +250,7 @@ class Walker:
         else:
             call.redirects = layer.redirects
         if fields:
-            return self.run(call, fields, given)
+            return run(self, call, fields, given)
         return self.bare(call)
 
     def bare(self, call: Call) -> Result:
@@ -324,7 +262,7 @@ class Walker:
                 self.session.assign(name, value)
         if not (call.assignments or call.redirects) and not call.is_tricked:
             return Result([])
-        return Result([self.note(call, "", "", [], call.steps)])
+        return Result([note(self, call, "", "", [], call.steps)])
 
     def assignments(self, call: Call, words: list[Token]) -> int:
         """Reads the assignments before a command; returns how many there are."""
@@ -390,201 +328,6 @@ class Walker:
         quoted = '"' + body.replace('"', '\\"') + '"'
         return self.joined(call, quoted, -1)
 
-    def run(self, call: Call, fields: list[str], given: Output | None) -> Result:
-        """Notes a command and whatever it runs in turn."""
-        if self.budget.commands <= 0:
-            self.budget.hit("commands")
-            return Result([])
-        path, argv = fields[0], fields[1:]
-        program = program_name(path)
-        if not path or (path.startswith(("$(", "`")) and not argv and call.fed):
-            return Result([])  # runs what an unknown command prints; that command is noted itself
-        if path in self.session.functions and path not in self.running:
-            return self.function(call, path, argv, given)
-        peeled = peel(program, argv) if program in WRAPPERS else None
-        if peeled is not None:
-            return self.wrapped(call, path, argv, peeled, given)
-        code = code_of(program, argv)
-        if code is None and given is not None and reads_input(program, argv):
-            code = given.text()
-        if code is not None:
-            return self.snippet(call, path, argv, code)
-        output, steps = None, call.steps
-        if given is not None or call.layer.is_printed or call.redirects or program == "printf":
-            printed = output_of(program, argv, given, self.budget)
-            if printed is not None:
-                output = printed[0]
-                steps = (*steps, *output.steps[-1:]) if printed[1] else steps
-                output = Output(output.data, (*call.steps, *output.steps)) if call.steps else output
-        if program in BUILTINS or program == "printf":
-            run_builtin(self.session, program, argv, _input_text(program, given, output))
-        command = self.note(call, program, path, argv, steps)
-        if _is_kept(call.redirects):
-            output = None
-        return Result([command], output)
-
-    def note(
-        self,
-        call: Call,
-        program: str,
-        path: str,
-        argv: list[str],
-        steps: tuple[DecodeStep, ...],
-        *,
-        is_wrapper: bool = False,
-    ) -> SimpleCommand:
-        """Appends a command to the view."""
-        layer = call.layer
-        self.budget.commands -= 1
-        pipe_from = layer.pipe_from
-        args = " ".join(argv)
-        if len(args) > _FREE_ARGS and self.budget.grant(len(args)) < len(args):
-            argv, args = [], ""
-        start, end = self.positions.range(call.start, call.end)
-        command = SimpleCommand(
-            program,
-            tuple(argv),
-            args,
-            path,
-            start,
-            end,
-            call.assignments,
-            call.redirects,
-            layer.wrappers,
-            pipe_from,
-            layer.pipe_into,
-            layer.decoded + steps if steps else layer.decoded,
-            self.session.cwd,
-            layer.depth,
-            layer.background,
-            layer.in_loop,
-            is_wrapper,
-            call.is_tricked,
-        )
-        if call.fed:
-            self.feed_into(call, command)
-        self.commands.append(command)
-        return command
-
-    def feed_into(self, call: Call, command: SimpleCommand) -> None:
-        """Tells what ran in ``<(…)``, or in ``$(…)`` of a shell's words, that this command reads it."""
-        is_runner = command.program in _SUBSTITUTION_RUNNERS
-        if not is_runner and "<(" not in command.args and not any("<(" in item.target for item in command.redirects):
-            return
-        names: tuple[str, ...] = ()
-        for result in call.fed:
-            names += result.programs()
-            for inner in result.commands:
-                force_setattr(inner, "pipe_into", (command.program, *inner.pipe_into)[:_MAX_NEIGHBOURS])
-        force_setattr(command, "pipe_from", (*names, *command.pipe_from)[:_MAX_NEIGHBOURS])
-
-    # -- what commands run in turn ---------------------------------------------------------------------------------
-
-    def wrapped(self, call: Call, path: str, argv: list[str], peeled: Peeled, given: Output | None) -> Result:
-        """Notes a wrapper and then what it runs."""
-        program = program_name(path)
-        outer = self.note(call, program, path, argv, call.steps, is_wrapper=True)
-        commands = [outer]
-        layer = call.layer
-        inside = replace(layer, wrappers=(*layer.wrappers, program)[:MAX_NESTING])
-        output = None
-        if len(layer.wrappers) >= MAX_DEPTH * 2:
-            self.budget.hit("depth")
-            return Result(commands)
-        for words in peeled.words:
-            below = Call(inside, call.start, call.end)
-            below.assignments = (*call.assignments, *peeled.assignments)
-            below.redirects, below.is_tricked, below.steps = call.redirects, call.is_tricked, call.steps
-            result = self.run(below, _with_input(words, peeled, given), given)
-            commands += result.commands
-            output = result.output
-        if peeled.texts:
-            for text in peeled.texts:
-                result = self.inner_text(call, text, inside, program, peeled, given)
-                commands += result.commands
-                output = result.output
-        elif peeled.reads_operand:
-            given = call.fed[-1].output if call.fed else None
-            peeled.reads_input = True
-        if peeled.reads_input and given is not None:
-            inside = replace(inside, decoded=(*inside.decoded, *given.steps), pipe_from=())
-            result = self.inner_text(self.whole_pipeline(call), given.text(), inside, program, peeled, None)
-            commands += result.commands
-            output = result.output
-        return Result(commands, output)
-
-    def whole_pipeline(self, call: Call) -> Call:
-        """The call with the range of its pipeline so far: where text from standard input comes from."""
-        origin = call.layer.origin
-        if 0 <= origin < call.start:
-            whole = Call(call.layer, origin, call.end)
-            whole.redirects, whole.steps = call.redirects, call.steps
-            return whole
-        return call
-
-    def inner_text(
-        self, call: Call, text: str, layer: Layer, program: str, peeled: Peeled, given: Output | None
-    ) -> Result:
-        """Walks shell text that a wrapper runs."""
-        if call.fed and text.startswith(("$(", "`")) and text.endswith((")", "`")):
-            return Result([])  # what an unknown command prints; that command is noted itself
-        inside = replace(
-            layer,
-            base=-1,
-            start=call.start,
-            end=call.end,
-            depth=layer.depth + 1,
-            decoded=(*layer.decoded, *call.steps),
-            redirects=call.redirects,
-            origin=-1,
-        )
-        if program in {"eval", "source", ".", "trap"} or not any(mark in text for mark in " \t\n;|&"):
-            # `sh -c LANG=C; …` is how logs show an assignment whose quotes were lost: it counts for what follows.
-            return self.text(text, inside, given)
-        before = self.session.snapshot()
-        if peeled.parameters is not None:
-            self.session.parameters = peeled.parameters
-        result = self.text(text, inside, given)
-        self.session.restore(before)
-        return result
-
-    def function(self, call: Call, name: str, argv: list[str], given: Output | None) -> Result:
-        """Notes a call of a function and what its body runs with these parameters."""
-        outer = self.note(call, name, name, argv, call.steps)
-        before = self.session.parameters
-        self.session.parameters = [name, *argv]
-        self.running.add(name)
-        inside = replace(
-            call.layer,
-            base=-1,
-            start=call.start,
-            end=call.end,
-            depth=call.layer.depth + 1,
-            redirects=call.redirects,
-        )
-        result = self.text(self.session.functions[name], inside, given)
-        self.running.discard(name)
-        self.session.parameters = before
-        return Result([outer, *result.commands], result.output)
-
-    def snippet(self, call: Call, path: str, argv: list[str], code: str) -> Result:
-        """Notes an interpreter's call and the programs that its code names."""
-        found = read_snippet(code, self.budget)
-        program = program_name(path)
-        runs = bool(found.texts or found.words)
-        steps = (*call.steps, *found.steps)
-        commands = [self.note(call, program, path, argv, steps, is_wrapper=runs)]
-        layer = replace(
-            call.layer,
-            wrappers=(*call.layer.wrappers, program),
-            decoded=(*call.layer.decoded, *found.steps),
-        )
-        for words in found.words:
-            commands += self.run(Call(layer, call.start, call.end), words, None).commands
-        for text in found.texts:
-            commands += self.inner_text(call, text, layer, program, Peeled(), None).commands
-        return Result(commands)
-
     # -- the scope of words ----------------------------------------------------------------------------------------
 
     def lookup(self, name: str) -> str | None:
@@ -635,7 +378,7 @@ class Walker:
         return result.output
 
 
-_SILENT: Final = frozenset("cd export unset set true : local declare typeset readonly alias sleep".split()) | {""}
+_SILENT: Final = names("cd export unset set true : local declare typeset readonly alias sleep") | {""}
 
 
 def _hides_program(raw: str, fields: list[str]) -> bool:
@@ -645,23 +388,3 @@ def _hides_program(raw: str, fields: list[str]) -> bool:
     if raw[0] in "'\"" and raw[-1] == raw[0] and raw.count(raw[0]) == 2:  # noqa: PLR2004 (a quoted whole)
         return False
     return any(mark in raw[1:] for mark in "'\"\\")
-
-
-def _is_kept(redirects: tuple[Redirect, ...]) -> bool:
-    """True when standard output goes to a file."""
-    return any(item.op in {">", ">>", ">|", "&>"} and item.fd in {-1, 1} for item in redirects)
-
-
-def _input_text(program: str, given: Output | None, output: Output | None) -> str | None:
-    source = output if program == "printf" else given
-    return None if source is None else to_text(source.data)
-
-
-def _with_input(words: list[str], peeled: Peeled, given: Output | None) -> list[str]:
-    """The words of a command under xargs, with standard input where it is known."""
-    if peeled.takes_input is None or given is None:
-        return words
-    items = given.text()[:MAX_TEXT].split()
-    if not peeled.takes_input:
-        return [*words, *items]
-    return [word.replace(peeled.takes_input, " ".join(items[:1])) for word in words]
