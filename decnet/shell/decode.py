@@ -6,7 +6,7 @@ import bz2
 import lzma
 import zlib
 from binascii import Error, a2b_base64
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from .limits import Budget
@@ -15,7 +15,15 @@ _HEX: Final = frozenset(b"0123456789abcdefABCDEF")
 _BASE64: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 _BASE32: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _GZIP: Final = 31  # zlib's code for a gzip header
+_XZ_MEMORY: Final = 1 << 24  # bytes; a larger dictionary is refused
 _MAX_BITS: Final = 40_000  # base32 characters: the sum is done in one large number
+
+
+class _Decompressor(Protocol):
+    @property
+    def eof(self) -> bool: ...
+
+    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
 
 
 def base64_bytes(data: bytes) -> bytes | None:
@@ -50,19 +58,20 @@ def hex_bytes(data: bytes) -> bytes | None:
 
 def inflate(data: bytes, kind: str, budget: Budget) -> bytes | None:
     """The start of compressed data, never more than the budget; None when nothing comes out."""
-    decoders = {
-        "gzip": lambda: zlib.decompressobj(_GZIP),
-        "bzip2": bz2.BZ2Decompressor,
-        "xz": lambda: lzma.LZMADecompressor(memlimit=1 << 24),
-    }
-    decoder = decoders[kind]()
     try:
-        out: bytes = decoder.decompress(data, max(1, budget.decoded))
+        decoder = _decompressor(kind)
+        out = decoder.decompress(data, max(1, budget.decoded))
     except (zlib.error, OSError, EOFError, ValueError, lzma.LZMAError):
         return None
     if not decoder.eof and len(out) >= budget.decoded:
         budget.hit("decoded_bytes")
     return out or None
+
+
+def _decompressor(kind: str) -> _Decompressor:
+    if kind == "gzip":
+        return zlib.decompressobj(_GZIP)
+    return bz2.BZ2Decompressor() if kind == "bzip2" else lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
 
 
 def translate(data: bytes, old: bytes, new: bytes) -> bytes:

@@ -95,7 +95,8 @@ def _escape_kind(text: str) -> str:
 
 
 def _backslashes(text: str) -> list[int]:
-    found, index = [], text.find("\\")
+    found: list[int] = []
+    index = text.find("\\")
     while index >= 0 and len(found) < 64:  # noqa: PLR2004 (the first few tell)
         found.append(index)
         index = text.find("\\", index + 2)

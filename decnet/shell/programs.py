@@ -20,7 +20,7 @@ INTERPRETERS: Final = names("python pypy perl ruby php node nodejs lua luajit tc
 
 
 @lru_cache(maxsize=4096)
-def program_name(word: str) -> str:
+def program_name(word: str) -> str:  # noqa: PLR0911 (one per disguise)
     """``python`` for ``/usr/bin/python3.11``, ``bash`` for ``-bash``, ``busybox`` for ``/proc/self/exe``.
 
     What runs as /proc/self/exe in a honeypot's shell is the shell's own binary, which bots take for busybox.

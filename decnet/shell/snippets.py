@@ -119,7 +119,7 @@ def _find_calls(code: str, snippet: Snippet) -> None:
 
 def _literals(code: str, pos: int) -> list[str]:
     """The string literals from ``pos`` on, joined by commas."""
-    found = []
+    found: list[str] = []
     while (literal := _LITERAL.match(code, pos)) and len(found) < 32:  # noqa: PLR2004 (arguments of one call)
         found.append(ansi_c(literal[1] if literal[1] is not None else literal[2]))
         separator = _SEPARATOR.match(code, literal.end())

