@@ -152,6 +152,8 @@ class _Reader:
         else:
             if node.type == "for_statement":
                 self.loop_head(group, low)
+            elif node.type == "case_statement":
+                group.values = [self.scan.tokens[low + 1]]
             group.body = self.block(node)
         group.redirects = self.redirects(high)
         return group

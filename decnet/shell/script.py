@@ -29,7 +29,7 @@ class Group:
     end: int
     redirects: list[tuple[Token, Token | None]] = field(default_factory=list)
     name: str = ""  # of a function, or of a loop's variable
-    values: list[Token] = field(default_factory=list)  # that a loop's variable takes
+    values: list[Token] = field(default_factory=list)  # that a loop's variable takes, or the word of case
     body_range: tuple[int, int] = (0, 0)  # of a function
 
 
@@ -40,5 +40,5 @@ class Pipeline:
     stages: list[Leaf | Group]
     background: bool = False
     in_loop: bool = False
-    loop_name: str = ""  # set where the text only holds a loop's head: its variable and values
+    loop_name: str = ""  # without stages: the head of a loop (its variable and values) or the word of case
     loop_values: list[Token] = field(default_factory=list)

@@ -69,6 +69,7 @@ class _Splitter:
         """The index after ``case WORD in``; after ``case`` alone when there is no ``in``."""
         third = tokens[index + 2 : index + 3]
         if third and self.scan.text[third[0][1] : third[0][2]] == "in":
+            self.pipelines.append(Pipeline([], loop_values=tokens[index + 1 : index + 2]))
             return index + 3
         return index + 1
 

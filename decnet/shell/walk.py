@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import force_setattr, replace
 
-from .calls import note, run
+from .calls import inner_text, note, run
 from .frames import MAX_NEIGHBOURS, Call, Layer, Result
 from .limits import MAX_DEPTH, MAX_NESTING, MAX_TEXT
 from .outputs import Output
@@ -17,6 +17,7 @@ from .script import Group, Leaf, Pipeline
 from .split import split
 from .view import DecodeStep, Redirect, SimpleCommand
 from .words import expand, expand_joined
+from .wrappers import Peeled
 
 if TYPE_CHECKING:
     from .limits import Budget
@@ -93,7 +94,7 @@ class Walker:
 
     def pipeline(self, layer: Layer, pipeline: Pipeline, given: Output | None) -> Result:
         """Walks the stages of a pipeline and tells each its neighbours."""
-        if pipeline.loop_name:
+        if not pipeline.stages:
             self.set_loop_variable(layer, pipeline.loop_name, pipeline.loop_values)
             return Result([])
         if pipeline.background or pipeline.in_loop:
@@ -180,7 +181,7 @@ class Walker:
             return result
         if group.kind == "loop":
             layer = replace(layer, in_loop=True)
-            self.set_loop_variable(layer, group.name, group.values)
+        self.set_loop_variable(layer, group.name, group.values)
         if group.kind != "subshell":
             return self.block(layer, group.body, given)
         before = self.session.snapshot()
@@ -189,16 +190,13 @@ class Walker:
         return result
 
     def set_loop_variable(self, layer: Layer, name: str, values: list[Token]) -> None:
-        """Gives a loop's variable its first value."""
-        if not name or not values:
+        """Gives a loop's variable its first value; substitutions in the others, and in the word of case, run too."""
+        if not values:
             return
         call = self.open_call(layer, values[0][1], values[-1][2])
-        for token in values:
-            fields = self.fields(call, token)
-            if fields:
-                if not fields[0].startswith("$"):
-                    self.session.assign(name, fields[0])
-                return
+        fields = [field for token in values for field in self.fields(call, token)]
+        if name and fields and not fields[0].startswith("$"):
+            self.session.assign(name, fields[0])
 
     # -- simple commands -------------------------------------------------------------------------------------------
 
@@ -235,6 +233,8 @@ class Walker:
         first = 0
         if "=" in text[words[0][1] : words[0][2]] if words else False:
             first = self.assignments(call, words)
+        if len(words) == 1 and not leaf.redirects and (script := self.lone_value(call, words[0])):
+            return inner_text(self, call, script, layer, "eval", Peeled(), given)
         fields: list[str] = []
         for token in words[first:]:
             if token[0] == RICH:
@@ -252,6 +252,19 @@ class Walker:
         if fields:
             return run(self, call, fields, given)
         return self.bare(call)
+
+    def lone_value(self, call: Call, token: Token) -> str:
+        """The value of a variable that is the whole command, if it reads like a line of a script.
+
+        The shell would only split it into words; whoever writes such a line means to run it.
+        """
+        if token[0] != RICH:
+            return ""
+        raw = call.layer.scan.text[token[1] : token[2]]
+        if raw[0] != "$":
+            return ""
+        value = self.session.variables.get(raw.strip("${}"), "")
+        return value if any(mark in value for mark in "|;&<>'\"") else ""
 
     def bare(self, call: Call) -> Result:
         """A line of assignments or redirections alone: it changes the session or a file."""
@@ -310,7 +323,7 @@ class Walker:
             else:
                 value = raw
             if op == "<<<":
-                given = Output(value.encode("utf-8", "surrogatepass") + b"\n", call.steps)
+                given = Output(value.encode("utf-8", "surrogatepass") + b"\n")
             elif op == "<" and not value.startswith(("<(", "/dev/stdin")):
                 given = None
             found.append(Redirect(op, int(digits[:4]) if digits else -1, value))
