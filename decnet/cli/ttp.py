@@ -44,18 +44,19 @@ def explain(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Show which rules fire on a command, what matched where, and why."""
+    """Show what a command would run, which rules fire on it, what matched where, and why."""
     from decnet.attack import catalog
     from decnet.cli.explain import explanation, print_explanation
     from decnet.cli.terminal import console, print_json
     from decnet.models.text import canonical_text
+    from decnet.shell import unroll
 
     text = canonical_text(command)
-    findings = _engine().hits("command", {"command_text": text})
+    unrolled, reading = unroll(text), _engine().read(text)
     if as_json:
-        print_json(explanation(text, findings))
+        print_json(explanation(text, unrolled, reading))
     else:
-        print_explanation(console(), text, findings, catalog.load())
+        print_explanation(console(), text, unrolled, reading, catalog.load())
 
 
 @app.command()

@@ -1,40 +1,78 @@
-"""The rule engine: events through the index of a pack."""
+"""The rule engine: events through the index of a pack, shell text as what it would run."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from collections import OrderedDict
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from decnet.models.event import COMMAND, CommandPayload
+from decnet.shell import EMPTY, unroll
 from decnet.telemetry import span
 from decnet.ttp.emit import Evidence, evidence_of, tags_of
 from decnet.ttp.index import Hit, RuleIndex
 from decnet.ttp.scan_cache import ScanCache
+from decnet.ttp.sessions import ShellSessions, nothing_earlier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from decnet.models.event import Event, Payload, SourceKind
     from decnet.models.tag import TTPTag
-    from decnet.ttp.exec_term import SimpleCommandView
+    from decnet.shell import ShellState, SimpleCommand
     from decnet.ttp.pack import Pack
+    from decnet.ttp.scan import Engine
+    from decnet.ttp.sessions import EarlierCommands
 
 REMEMBERED_TEXTS = 32_768
 MAX_REMEMBERED_CHARS = 4_096
+
+Findings = list[tuple[Hit, Evidence]]
+"""The rules that fire, each with the evidence that its tags carry."""
+
+
+class Reading(NamedTuple):
+    """What one line of a shell session shows: the rules that fire, the state after it, and the limits that it met."""
+
+    findings: Findings
+    state: ShellState
+    limits: tuple[str, ...]
+
+
+class MemoryFigures(NamedTuple):
+    """How often the memory of readings knew the answer."""
+
+    hits: int
+    misses: int
 
 
 class RuleEngine:
     """Tags events by the rules of one pack.
 
-    Attackers repeat themselves: two of three commands of a real log were seen before. What a command text fires is
-    remembered for ``remembered`` distinct texts; this is sound because it depends on nothing but the text and the pack.
+    Attackers repeat themselves: two of three commands of a real log were seen before. The reading of a line depends on
+    nothing but the line, the shell state that it meets and the pack, so ``remembered`` readings are kept by those; the
+    memory changes no result (:attr:`memory` tells how often it helped).
     """
 
-    def __init__(self, pack: Pack, *, remembered: int = REMEMBERED_TEXTS) -> None:
-        self.index = RuleIndex(pack, cache=ScanCache())
-        self._command_hits = lru_cache(remembered)(self._match_command)
+    def __init__(
+        self,
+        pack: Pack,
+        *,
+        earlier_commands: EarlierCommands = nothing_earlier,
+        remembered: int = REMEMBERED_TEXTS,
+        engine: Engine | None = None,
+    ) -> None:
+        self.index = RuleIndex(pack, engine, ScanCache())
+        self._sessions = ShellSessions(earlier_commands)
+        self._remembered = remembered
+        self._readings: OrderedDict[tuple[str, bytes], Reading] = OrderedDict()
+        self._hits = self._misses = 0
+
+    @property
+    def memory(self) -> MemoryFigures:
+        """How often a reading was known, and how often not."""
+        return MemoryFigures(self._hits, self._misses)
 
     def handles(self, kind: SourceKind) -> bool:
         """Whether any rule of the pack looks at events of this kind."""
@@ -43,27 +81,44 @@ class RuleEngine:
     def tag(self, event: Event) -> list[TTPTag]:
         """The tags of every rule that fires on ``event``."""
         kind = event.source_kind
-        if not self.handles(kind):
+        if not self.index.handles(kind):
             return []
         payload = event.payload
-        if kind == COMMAND and isinstance(payload, CommandPayload) and _is_plain(payload):
-            hits = self._command_hits(payload.command_text)
+        if kind == COMMAND and isinstance(payload, CommandPayload) and _is_shell_line(payload):
+            reading = self.read(payload.command_text, self._sessions.before(event))
+            self._sessions.after(event, reading.state)
+            findings = reading.findings
         else:
-            hits = self.hits(kind, text_fields(payload))
-        return tags_of(event, hits) if hits else []
+            findings = self.findings(kind, text_fields(payload))
+        return tags_of(event, findings) if findings else []
 
-    def _match_command(self, text: str) -> list[tuple[Hit, Evidence]]:
-        return self.hits(COMMAND, {"command_text": text})
+    def read(self, text: str, state: ShellState = EMPTY) -> Reading:
+        """What ``text``, typed in a shell with ``state``, shows."""
+        key = (text, state.digest)
+        reading = self._readings.get(key)
+        if reading is not None:
+            self._hits += 1
+            self._readings.move_to_end(key)
+            return reading
+        self._misses += 1
+        reading = self._read(text, state)
+        if self._remembered and len(text) <= MAX_REMEMBERED_CHARS:
+            self._readings[key] = reading
+            if len(self._readings) > self._remembered:
+                self._readings.popitem(last=False)
+        return reading
 
-    def hits(
-        self, kind: str, fields: Mapping[str, str], commands: Sequence[SimpleCommandView] = ()
-    ) -> list[tuple[Hit, Evidence]]:
-        """The rules that fire, each with the evidence that its tags carry.
-
-        ``fields`` is canonical text per field, ``commands`` what the text would run, where it is shell text.
-        """
+    def findings(self, kind: str, fields: Mapping[str, str], commands: Sequence[SimpleCommand] = ()) -> Findings:
+        """The rules that fire on ``fields``, canonical text per field, and on what they would run."""
         with span("ttp.match"):
             return [(hit, evidence_of(kind, hit.proof, fields)) for hit in self.index.match(kind, fields, commands)]
+
+    def _read(self, text: str, state: ShellState) -> Reading:
+        with span("ttp.unroll"):
+            unrolled = unroll(text, state)
+        return Reading(
+            self.findings(COMMAND, {"command_text": text}, unrolled.commands), unrolled.state, unrolled.limits
+        )
 
 
 def text_fields(payload: Payload) -> dict[str, str]:
@@ -74,6 +129,6 @@ def text_fields(payload: Payload) -> dict[str, str]:
     }
 
 
-def _is_plain(payload: CommandPayload) -> bool:
-    """Whether the text is all that a rule could see, and short enough to be remembered."""
-    return not payload.stdin and not payload.account and len(payload.command_text) <= MAX_REMEMBERED_CHARS
+def _is_shell_line(payload: CommandPayload) -> bool:
+    """Whether a shell read the line, and not a program that was running in it."""
+    return not payload.stdin and not payload.account

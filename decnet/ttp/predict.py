@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from decnet.models.text import canonical_text
+from decnet.shell import EMPTY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +31,10 @@ def logical_lines(text: str) -> Iterator[str]:
 def session_techniques(engine: RuleEngine, text: str, floor: float) -> list[str]:
     """Ids of the techniques that the shell session ``text`` shows with confidence of at least ``floor``, sorted."""
     found: set[str] = set()
+    state = EMPTY
     for line in logical_lines(text):
-        for hit, _ in engine.hits("command", {"command_text": canonical_text(line)}):
+        findings, state, _ = engine.read(canonical_text(line), state)
+        for hit, _ in findings:
             found.update(
                 compiled.emit.sub_technique_id or compiled.emit.technique_id
                 for compiled in hit.emits

@@ -48,7 +48,7 @@ def engine_of(*matches: str, emits: str = "", applies_to: str = "command") -> Ru
 
 
 def fired(engine: RuleEngine, text: str) -> list[str]:
-    return [hit.rule.rule_id for hit, _ in engine.hits("command", {"command_text": text})]
+    return [hit.rule.rule_id for hit, _ in engine.findings("command", {"command_text": text})]
 
 
 @pytest.mark.parametrize(
@@ -83,12 +83,14 @@ def test_a_line_of_4_kb_that_ruins_a_backtracking_engine_is_matched_at_once() ->
 
 
 def test_evidence_says_what_matched_and_where_in_bytes() -> None:
-    (_, evidence), *_ = engine_of("{contains: wget}").hits("command", {"command_text": "é; wget x"})
+    (_, evidence), *_ = engine_of("{contains: wget}").findings("command", {"command_text": "é; wget x"})
     assert evidence == {"matched": "wget", "start": 4, "end": 8, "terms": ["match.contains"]}
 
 
 def test_terms_under_not_are_no_evidence() -> None:
-    (_, evidence), *_ = engine_of("{all: [{contains: a}, {not: {contains: b}}]}").hits("command", {"command_text": "a"})
+    (_, evidence), *_ = engine_of("{all: [{contains: a}, {not: {contains: b}}]}").findings(
+        "command", {"command_text": "a"}
+    )
     assert evidence["terms"] == ["match.all[0].contains"]
 
 
@@ -126,7 +128,7 @@ def test_a_rule_for_http_looks_at_the_url_by_default() -> None:
 @pytest.mark.parametrize("kind", EVIDENCE_TYPES)
 def test_evidence_has_no_undeclared_key(kind: str) -> None:
     field = {"command": "command_text", "http_request": "raw_url"}[kind]
-    (_, evidence), *_ = engine_of("{contains: a}", applies_to=kind).hits(kind, {field: "a"})
+    (_, evidence), *_ = engine_of("{contains: a}", applies_to=kind).findings(kind, {field: "a"})
     assert set(evidence) <= set(EVIDENCE_TYPES[kind].__annotations__)
 
 

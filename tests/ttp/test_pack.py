@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from decnet.attack import catalog
+from decnet.models.event import COMMAND
 from decnet.models.rule import Case
-from decnet.ttp.index import RuleIndex
+from decnet.ttp.engine import RuleEngine
 from decnet.ttp.store.filesystem import default_rules_folder, load_pack
 from decnet.ttp.store.yaml_file import read_yaml
 
@@ -29,8 +30,8 @@ def cases_of(rule_id: str) -> tuple[Case, ...]:
 
 
 @cache
-def index() -> RuleIndex:
-    return RuleIndex(load_pack())
+def engine() -> RuleEngine:
+    return RuleEngine(load_pack())
 
 
 RULES = [rule.rule_id for rule in load_pack().rules]
@@ -40,9 +41,13 @@ CASES = [pytest.param(rule_id, case, id=f"{rule_id}-{case.name}") for rule_id in
 def techniques_by(rule_id: str, case: Case) -> list[str]:
     """What the rule emits on the event of a case."""
     fields = {name: str(value) for name, value in case.event.payload.items()}
+    if case.event.source_kind == COMMAND:
+        findings = engine().read(fields["command_text"]).findings
+    else:
+        findings = engine().findings(case.event.source_kind, fields)
     return sorted(
         compiled.emit.sub_technique_id or compiled.emit.technique_id
-        for hit in index().match(case.event.source_kind, fields)
+        for hit, _ in findings
         if hit.rule.rule_id == rule_id
         for compiled in hit.emits
     )
