@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from decnet.cli.terminal import shown
-from decnet.ttp.condition import ExecTerm
+from decnet.ttp.exec_term import ExecTerm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
