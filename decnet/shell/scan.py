@@ -32,7 +32,7 @@ _TOKEN: Final = re.compile(
       ((?:\d*+(?:<<<|<<-?|<&|<>|>>|>&|>\||[<>](?!\())|&>>?))       # 1 redirection
     | (&&|\|\||\|&|;;&|;;|;&|[;&|\n()])                            # 2 operator
     | (\#[^\n]*+)                                                  # 3 comment
-    | ([^{_BREAK}'"\\$`{{]++(?![^{_BREAK}]))                       # 4 plain word
+    | ([^{_BREAK}'"\\$`{{\0]++(?![^{_BREAK}]))                       # 4 plain word
     | (                                                            # 5 word with simple quoting
         (?:
           [^{_BREAK}'"\\$`]++

@@ -57,7 +57,7 @@ class Walker:
         if len(text) > MAX_TEXT:
             self.budget.hit("length")
             text = text[:MAX_TEXT]
-        scan = scan_text(text.replace("\0", ""), self.budget)
+        scan = scan_text(text, self.budget)
         return self.scanned(scan, replace(layer, scan=scan), given)
 
     def scanned(self, scan: Scan, layer: Layer, given: Output | None) -> Result:
