@@ -38,11 +38,11 @@ def run(walker: Walker, call: Call, fields: list[str], given: Output | None) -> 
     peeled = peel(program, argv) if program in WRAPPERS else None
     if peeled is not None:
         return wrapped(walker, call, path, argv, peeled, given)
-    code = code_of(program, argv)
+    code, is_input = code_of(program, argv), False
     if code is None and given is not None and reads_input(program, argv):
-        return snippet(walker, call, path, argv, given.text(), is_input=True)
+        code, is_input = given.text(), True
     if code is not None:
-        return snippet(walker, call, path, argv, code)
+        return snippet(walker, call, path, argv, code, is_input=is_input)
     return plain(walker, call, fields, given)
 
 
