@@ -231,7 +231,7 @@ class Walker:
         words = leaf.words
         text = layer.scan.text
         first = 0
-        if "=" in text[words[0][1] : words[0][2]] if words else False:
+        if words and "=" in text[words[0][1] : words[0][2]]:
             first = self.assignments(call, words)
         if len(words) == 1 and not leaf.redirects and (script := self.lone_value(call, words[0])):
             return inner_text(self, call, script, layer, "eval", Peeled(), given)
