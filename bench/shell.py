@@ -1,4 +1,7 @@
-"""Speed of the shell view: ``python -m bench.shell FILE.jsonl`` (field ``text``), each distinct text once."""
+"""Speed of the shell view: ``python -m bench.shell FILE.jsonl`` (field ``text``), each distinct text once.
+
+Without a file: the slowest of many hostile texts of 2,000 and of 65,536 characters.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,22 @@ from pathlib import Path
 from time import perf_counter
 
 from decnet.shell import unroll
+from tests.shell.fuzz import PIECES
 
 _ROUNDS = 7
+MORE = (
+    "(x);",
+    "(x);a|",
+    "a(){ a;};",
+    "echo id|sh|",
+    "a=$a$a;",
+    "a=$a$a;sh -c ",
+    "{1..99}",
+    "$(a)",
+    "x)",
+    "a=(b);",
+    '"$(',
+)
 
 
 def main(path: Path) -> None:
@@ -37,6 +54,27 @@ def main(path: Path) -> None:
     print(f"µs per text: p50 {p50:.1f}, p99 {p99:.1f}, max {times[-1]:.1f}")
 
 
+def hostile() -> None:
+    pieces = [*PIECES, *(f"{piece};" for piece in PIECES), *(f"{piece} a|" for piece in PIECES), *MORE]
+    for size in (2_000, 65_536):
+        worst = []
+        for piece in pieces:
+            text = (piece * size)[:size]
+            best = min(_milliseconds(text) for _ in range(_ROUNDS))
+            worst.append((best, piece))
+        worst.sort(reverse=True)
+        shown = ", ".join(f"{time:.2f} ms {piece!r}" for time, piece in worst[:5])
+        print(f"{size} characters, {len(worst)} texts: {shown}")
+
+
+def _milliseconds(text: str) -> float:
+    begun = perf_counter()
+    unroll(text)
+    return (perf_counter() - begun) * 1e3
+
+
 if __name__ == "__main__":
+    if not sys.argv[1:]:
+        hostile()
     for name in sys.argv[1:]:
         main(Path(name))

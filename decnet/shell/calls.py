@@ -38,11 +38,11 @@ def run(walker: Walker, call: Call, fields: list[str], given: Output | None) -> 
     peeled = peel(program, argv) if program in WRAPPERS else None
     if peeled is not None:
         return wrapped(walker, call, path, argv, peeled, given)
-    code = code_of(program, argv)
+    code, is_input = code_of(program, argv), False
     if code is None and given is not None and reads_input(program, argv):
-        code = given.text()
+        code, is_input = given.text(), True
     if code is not None:
-        return snippet(walker, call, path, argv, code)
+        return snippet(walker, call, path, argv, code, is_input=is_input)
     return plain(walker, call, fields, given)
 
 
@@ -103,7 +103,10 @@ def note(
     )
     if call.fed:
         feed_into(call, command)
-    walker.commands.append(command)
+    if walker.budget.commands >= 0:
+        walker.commands.append(command)
+    else:
+        walker.budget.hit("commands")
     return command
 
 
@@ -211,7 +214,7 @@ def function(walker: Walker, call: Call, name: str, argv: list[str], given: Outp
     return Result([outer, *result.commands], result.output)
 
 
-def snippet(walker: Walker, call: Call, path: str, argv: list[str], code: str) -> Result:
+def snippet(walker: Walker, call: Call, path: str, argv: list[str], code: str, *, is_input: bool = False) -> Result:
     """Notes an interpreter's call and the programs that its code names."""
     found = read_snippet(code, walker.budget)
     program = program_name(path)
@@ -222,7 +225,9 @@ def snippet(walker: Walker, call: Call, path: str, argv: list[str], code: str) -
         call.layer,
         wrappers=(*call.layer.wrappers, program),
         decoded=(*call.layer.decoded, *found.steps),
+        pipe_from=() if is_input else call.layer.pipe_from,
     )
+    call = whole_pipeline(call) if is_input else call
     for words in found.words:
         commands += run(walker, Call(layer, call.start, call.end), words, None).commands
     for text in found.texts:

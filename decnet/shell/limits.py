@@ -6,6 +6,7 @@ Every limit counts things (characters, tokens, commands), never time, so the sam
 from __future__ import annotations
 
 MAX_TEXT = 65_536  # characters of one text, outer or decoded
+MAX_WINDOWS_TEXT = 8_191  # characters that cmd.exe takes in one line
 MAX_DEPTH = 8  # layers of decoding, quoting or substitution inside each other
 MAX_COMMANDS = 512  # commands that one text may yield
 MAX_DECODED_BYTES = 1_048_576  # bytes that all decoders, expansions and printed texts of one line may yield
@@ -23,18 +24,32 @@ MAX_GRAMMAR_TOKENS = 4_096  # tokens that the grammar sees; each costs about 6 Â
 _BASE_STEPS, _CHARACTERS_PER_STEP = 1_500, 16
 _BASE_TOKENS, _CHARACTERS_PER_TOKEN = 1_024, 16
 _BASE_GRAMMAR, _CHARACTERS_PER_GRAMMAR_TOKEN = 256, 5
-_BASE_TEXTS, _CHARACTERS_PER_TEXT = 40, 64
+_BASE_TEXTS, _CHARACTERS_PER_TEXT = 40, 128
+_BASE_EXPANSION, _EXPANSION_PER_CHARACTER = 65_536, 16
 
 
 class Budget:
     """What is left to spend while one text is unrolled; ``hits`` names each limit met, once, in order."""
 
-    __slots__ = ("braces", "commands", "decoded", "grammar", "hits", "nested", "steps", "texts", "tokens", "unclosed")
+    __slots__ = (
+        "braces",
+        "commands",
+        "decoded",
+        "expanded",
+        "grammar",
+        "hits",
+        "nested",
+        "steps",
+        "texts",
+        "tokens",
+        "unclosed",
+    )
 
     def __init__(self, length: int) -> None:
         self.braces = MAX_ALL_BRACE_WORDS
         self.commands = MAX_COMMANDS
         self.decoded = MAX_DECODED_BYTES
+        self.expanded = _BASE_EXPANSION + length * _EXPANSION_PER_CHARACTER  # characters of variables' values
         self.grammar = min(MAX_GRAMMAR_TOKENS, _BASE_GRAMMAR + length // _CHARACTERS_PER_GRAMMAR_TOKEN)
         self.texts = _BASE_TEXTS + length // _CHARACTERS_PER_TEXT  # inside the line: substitutions, sh -c, decoded
         self.tokens = _BASE_TOKENS + length // _CHARACTERS_PER_TOKEN

@@ -52,8 +52,8 @@ def parse(scan: Scan, budget: Budget) -> tuple[list[Pipeline], bool]:
         if by_grammar is None:
             is_broken |= statement.is_broken or statement.needs_grammar
             by_grammar = split(scan, statement.low, statement.high)
-            if by_grammar and statement.background:
-                by_grammar[-1].background = True
+            if statement.background:
+                _send_to_background(by_grammar)
         pipelines += by_grammar
     return pipelines, is_broken
 
@@ -66,9 +66,13 @@ def _by_grammar(reader: _Reader, statement: Statement) -> list[Pipeline] | None:
     reader.base = base
     pipelines = reader.block(root)
     if statement.background:
-        for pipeline in pipelines:
-            pipeline.background = True
+        _send_to_background(pipelines)
     return pipelines
+
+
+def _send_to_background(pipelines: list[Pipeline]) -> None:
+    for pipeline in pipelines:
+        pipeline.background = True
 
 
 def _outline_bytes(statement: Statement, base: int) -> bytes:
@@ -102,8 +106,7 @@ class _Reader:
         for child in node.children:
             kind = child.type
             if kind == "&":
-                for pipeline in pipelines[begun:]:
-                    pipeline.background = True
+                _send_to_background(pipelines[begun:])
             elif kind in _PARTS:
                 pipelines += self.block(child)
             elif child.is_named and kind not in {"word", "variable_name", "extglob_pattern", "concatenation"}:

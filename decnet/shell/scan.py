@@ -32,7 +32,7 @@ _TOKEN: Final = re.compile(
       ((?:\d*+(?:<<<|<<-?|<&|<>|>>|>&|>\||[<>](?!\())|&>>?))       # 1 redirection
     | (&&|\|\||\|&|;;&|;;|;&|[;&|\n()])                            # 2 operator
     | (\#[^\n]*+)                                                  # 3 comment
-    | ([^{_BREAK}'"\\$`{{]++(?![^{_BREAK}]))                       # 4 plain word
+    | ([^{_BREAK}'"\\$`{{\0]++(?![^{_BREAK}]))                       # 4 plain word
     | (                                                            # 5 word with simple quoting
         (?:
           [^{_BREAK}'"\\$`]++
@@ -61,13 +61,14 @@ _CLOSERS: Final = {"(": ")", "$(": ")", "${": "}", '"': '"'}
 class Scan:
     """The tokens of one text."""
 
-    __slots__ = ("bodies", "is_broken", "is_compound", "text", "tokens")
+    __slots__ = ("bodies", "is_broken", "is_compound", "is_open_test", "text", "tokens")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.tokens: list[Token] = []
         self.bodies: dict[int, tuple[int, int]] = {}  # start of a << token to the range of its here-document
         self.is_compound = False  # holds groups or reserved words, which only the grammar can place
+        self.is_open_test = False  # a [[ found no ]], so no later one will: searching again would be quadratic
         self.is_broken = False  # holds a quote or bracket that never ends
 
 
@@ -241,10 +242,10 @@ def _test_tokens(scan: Scan, start: int, budget: Budget) -> int:
     """Reads ``[[ … ]]`` as words, since ``&&``, ``<`` and ``(`` mean something else in there."""
     text, tokens = scan.text, scan.tokens
     tokens.append((WORD, start, start + 2, ""))
-    stop = text.find("]]", start)
     pos = start + 2
+    stop = -1 if scan.is_open_test else text.find("]]", start)
     if stop < 0:
-        scan.is_broken = True
+        scan.is_open_test = scan.is_broken = True
         return pos
     while pos < stop + 2 and budget.step():
         while text[pos : pos + 1] in {" ", "\t", "\n"}:

@@ -32,6 +32,7 @@ _FLAGS: Final = {
     "luajit": "e",
     "tclsh": "",
 }
+_VALUES: Final = {"python": "mWX", "pypy": "mWX", "perl": "MmIFlx0", "ruby": "rIE", "php": "dfcz", "node": "r"}
 _CALLS: Final = re.compile(
     r"\b(?:system|popen[234]?|exec[lv]?p?e?|shell_exec|passthru|proc_open|spawn[lv]?p?e?|spawnSync|execSync|execFile"
     r"|Popen|run|call|check_call|check_output|getoutput|getstatusoutput|execute|qx|backtick)\b[ \t]*+\(?[ \t]*+",
@@ -76,11 +77,21 @@ def code_of(program: str, argv: Sequence[str]) -> str | None:
             if word in {"--eval", "--print", "--run"}:
                 return argv[index + 1] if index + 1 < len(argv) else None
             continue
-        position = next((at for at, letter in enumerate(word) if at and letter in flags), 0)
+        position = _flag_position(word, flags, _VALUES.get(program, ""))
         if position:
             attached = word[position + 1 :]
             return attached or (argv[index + 1] if index + 1 < len(argv) else None)
     return None
+
+
+def _flag_position(word: str, flags: str, values: str) -> int:
+    """Where the letter that takes code stands in ``-ne``; 0 when the word has none, as ``-MMIME::Base64``."""
+    for position, letter in enumerate(word[1:], 1):
+        if letter in flags:
+            return position
+        if letter in values:
+            break
+    return 0
 
 
 def reads_input(program: str, argv: Sequence[str]) -> bool:

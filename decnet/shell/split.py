@@ -12,12 +12,13 @@ from .scan import OPERATOR, REDIRECT, RESERVED, RICH, Scan, Token
 from .script import Group, Leaf, Pipeline
 
 _JOINS: Final = frozenset(("|", "|&"))
+_AND_OR: Final = frozenset(("&&", "||"))
 
 
 class _Splitter:
     """Collects words into commands, commands into pipelines."""
 
-    __slots__ = ("leaf", "loops", "pipelines", "scan", "stages")
+    __slots__ = ("begun", "leaf", "loops", "pipelines", "scan", "stages")
 
     def __init__(self, scan: Scan) -> None:
         self.scan = scan
@@ -25,6 +26,7 @@ class _Splitter:
         self.stages: list[Leaf | Group] = []
         self.leaf = Leaf()
         self.loops = 0
+        self.begun = 0  # the first pipeline of the list at hand
 
     def close_stage(self) -> None:
         """Ends the command at hand."""
@@ -32,12 +34,17 @@ class _Splitter:
             self.stages.append(self.leaf)
             self.leaf = Leaf()
 
-    def close_pipeline(self, *, background: bool = False) -> None:
-        """Ends the pipeline at hand."""
+    def close_pipeline(self, op: str) -> None:
+        """Ends the pipeline at hand before ``op``; ``&`` sends all of ``a && b &`` to the background."""
         self.close_stage()
         if self.stages:
-            self.pipelines.append(Pipeline(self.stages, background, self.loops > 0))
+            self.pipelines.append(Pipeline(self.stages, in_loop=self.loops > 0))
             self.stages = []
+        if op == "&":
+            for pipeline in self.pipelines[self.begun :]:
+                pipeline.background = True
+        if op not in _AND_OR:
+            self.begun = len(self.pipelines)
 
     def reserved(self, word: str, tokens: list[Token], index: int) -> int:
         """Handles a reserved word where a command may begin; returns the index of the token after it."""
@@ -114,8 +121,8 @@ def split(scan: Scan, low: int = 0, high: int | None = None) -> list[Pipeline]:
             if op == ")" and opened < 0:
                 state.drop_pattern()
                 opened = 0
-            state.close_pipeline(background=op == "&")
-    state.close_pipeline()
+            state.close_pipeline(op)
+    state.close_pipeline("")
     return state.pipelines
 
 

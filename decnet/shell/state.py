@@ -137,6 +137,8 @@ def _declare(session: Session, program: str, words: list[str]) -> None:
         name, equals, value = word.partition("=")
         if equals and program == "alias" and name:
             session.define(name, value)
+        elif equals and ("$(" in value or "`" in value):
+            session.unset(name)  # what an unknown command prints
         elif equals and name.isidentifier():
             session.assign(name, value)
 

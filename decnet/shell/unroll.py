@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from .frames import Layer
-from .limits import MAX_TEXT, Budget
+from .limits import MAX_COMMANDS, MAX_TEXT, MAX_WINDOWS_TEXT, Budget
 from .positions import Positions
 from .programs import program_name
 from .scan import RESERVED, scan_text
@@ -41,7 +41,7 @@ def _plain(text: str, state: ShellState) -> SimpleCommand | None:
     program = program_name(path)
     if not path or program in _SLOW or path in RESERVED or state.functions or code_of(program, argv) is not None:
         return None
-    if text[0] in _DRIVE_OR_SHELL and is_windows(text):
+    if path[0] in _DRIVE_OR_SHELL and is_windows(text):
         return None
     start = len(text) - len(text.lstrip(" "))
     return SimpleCommand(program, tuple(argv), " ".join(argv), path, start, len(text.rstrip(" ")), cwd=state.cwd)
@@ -57,16 +57,22 @@ def unroll_fully(text: str, state: ShellState = EMPTY) -> Unrolled:
         text = text.replace("\r\n", " \n").replace("\r", "\n")
     positions = Positions(text)
     if is_windows(text):
-        return Unrolled(_windows(text, positions, state), state)
-    scan = scan_text(text.replace("\0", "\x01"), budget)
+        commands = _windows(text, positions, state, budget)
+        return Unrolled(commands, state, tuple(budget.hits))
+    scan = scan_text(text, budget)
     session = Session(state, budget)
     walker = Walker(session, budget, positions)
     walker.scanned(scan, Layer(scan, 0, 0, len(text)), None)
     return Unrolled(tuple(walker.commands), session.freeze(state), tuple(budget.hits), walker.is_broken)
 
 
-def _windows(text: str, positions: Positions, state: ShellState) -> tuple[SimpleCommand, ...]:
+def _windows(text: str, positions: Positions, state: ShellState, budget: Budget) -> tuple[SimpleCommand, ...]:
     start, end = positions.range(0, len(text))
+    calls = windows_calls(text[:MAX_WINDOWS_TEXT])
+    if len(text) > MAX_WINDOWS_TEXT:
+        budget.hit("length")
+    if len(calls) > MAX_COMMANDS:
+        budget.hit("commands")
     return tuple(
         SimpleCommand(
             windows_program(call.path),
@@ -81,5 +87,5 @@ def _windows(text: str, positions: Positions, state: ShellState) -> tuple[Simple
             cwd=state.cwd,
             is_wrapper=call.is_wrapper,
         )
-        for call in windows_calls(text)
+        for call in calls[:MAX_COMMANDS]
     )

