@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from decnet.models.actor import SessionChange
-from decnet.models.event import AuthPayload, CommandPayload, FilePayload, SessionPayload
+from decnet.models.event import ENDED, AuthPayload, CommandPayload, FilePayload, SessionPayload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,6 +40,6 @@ def _add(change: SessionChange, event: Event) -> None:
         change.logins_failed += not payload.success
     elif isinstance(payload, FilePayload):
         change.files += payload.action != "failed"
-    elif isinstance(payload, SessionPayload) and payload.action == "ended":
+    elif isinstance(payload, SessionPayload) and payload.action == ENDED:
         change.ended_at = event.observed_at
         change.duration_ms = payload.duration_ms

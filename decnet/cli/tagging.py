@@ -8,6 +8,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,14 @@ from decnet.cli.summary import TELLING_TAGS, TOP_ATTACKERS, Summary, print_summa
 from decnet.cli.terminal import console, print_json, shown
 from decnet.config import installation_key, load_settings, unknown_settings
 from decnet.db.engine import open_database, reading
+from decnet.db.events import commands_before
 from decnet.db.views import technique_counts, telling_tags, top_attackers, totals
 from decnet.export.navigator import navigator_layers, write_layer
 from decnet.models.secret import secret_digest
 from decnet.models.tag import MIN_STORED_CONFIDENCE
 from decnet.sources.lines import oldest_first
 from decnet.ttp.engine import RuleEngine
+from decnet.ttp.session_engine import SessionEngine
 from decnet.ttp.store.filesystem import load_pack
 from decnet.ttp.tagger import CompositeTagger
 from decnet.workers.direct import DirectRun, FileReport
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Engine
 
+    from decnet.models.event import Event
     from decnet.models.tag import TTPTag
     from decnet.sources.split import Position
 
@@ -78,13 +82,21 @@ def open_direct(
     settings = load_settings()
     for fault in unknown_settings(os.environ):
         sys.stderr.write(f"decnet: {shown(fault)}\n")
-    tagger = CompositeTagger([RuleEngine(load_pack())])
+    pack = load_pack()
     digest = secret_digest(installation_key(settings))
     database = open_database(settings.database_url)
+    tagger = CompositeTagger([RuleEngine(pack, earlier_commands=partial(_earlier_commands, database))])
     try:
-        yield DirectRun(database, tagger, digest, sensor=sensor, on_progress=on_progress, on_tags=on_tags)
+        yield DirectRun(
+            database, tagger, SessionEngine(pack), digest, sensor=sensor, on_progress=on_progress, on_tags=on_tags
+        )
     finally:
         database.dispose()
+
+
+def _earlier_commands(database: Engine, event: Event) -> list[str]:
+    with reading(database) as connection:
+        return commands_before(connection, event)
 
 
 def read_summary(database: Engine) -> Summary:

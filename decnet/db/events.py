@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+from sqlalchemy import select, tuple_
 
 from decnet.db.rows import insert_new
 from decnet.db.tables import event as event_table
+from decnet.db.tables import session
+from decnet.models.event import COMMAND, PAYLOAD_TYPES, CommandPayload, Payload, SourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,8 +21,20 @@ if TYPE_CHECKING:
     from decnet.models.actor import SessionUuid
     from decnet.models.event import Event
 
+
+class StoredEvent(msgspec.Struct, frozen=True, gc=False):
+    """An event as it is read back: what its session's rules look at."""
+
+    id: bytes
+    observed_at: int
+    seq: int
+    source_kind: SourceKind
+    payload: Payload
+
+
 _COLUMNS = ("id", "session_id", "observed_at", "seq", "source_kind", "payload")
 _encode = msgspec.json.Encoder().encode
+_DECODERS = {kind: msgspec.json.Decoder(payload) for kind, payload in PAYLOAD_TYPES.items()}
 
 
 def insert_events(
@@ -42,3 +57,40 @@ def insert_events(
     if len(added) == len(unique):
         return list(unique.values())
     return [event for key, event in unique.items() if (key,) in added]
+
+
+def commands_before(connection: Connection, event: Event) -> list[str]:
+    """The lines that a shell read in the session of ``event`` before it, in their order."""
+    row = event_table.c
+    query = (
+        select(row.payload)
+        .select_from(event_table.join(session))
+        .where(session.c.uuid == event.session_id, row.source_kind == COMMAND)
+        .where(tuple_(row.observed_at, row.seq) < (event.observed_at, event.seq))
+        .order_by(row.observed_at, row.seq)
+    )
+    payloads = (msgspec.json.decode(text, type=CommandPayload) for (text,) in connection.execute(query))
+    return [payload.command_text for payload in payloads if not payload.stdin and not payload.account]
+
+
+def ended_sessions(connection: Connection, ids: Iterable[int]) -> dict[int, int]:
+    """Of the sessions ``ids`` those that have ended, each with its start."""
+    columns = session.c
+    query = select(columns.id, columns.started_at).where(columns.id.in_(list(ids)), columns.ended_at.is_not(None))
+    return dict(connection.execute(query).tuples().all())
+
+
+def events_of_sessions(
+    connection: Connection, ids: Iterable[int], kinds: Iterable[SourceKind]
+) -> dict[int, list[StoredEvent]]:
+    """The stored events of these kinds of each session, in order of (observed_at, seq)."""
+    row = event_table.c
+    query = (
+        select(row.session_id, row.id, row.observed_at, row.seq, row.source_kind, row.payload)
+        .where(row.session_id.in_(list(ids)), row.source_kind.in_(list(kinds)))
+        .order_by(row.session_id, row.observed_at, row.seq)
+    )
+    found: dict[int, list[StoredEvent]] = {}
+    for number, key, observed_at, seq, kind, text in connection.execute(query):
+        found.setdefault(number, []).append(StoredEvent(key, observed_at, seq, kind, _DECODERS[kind].decode(text)))
+    return found

@@ -88,6 +88,10 @@ class ScanPayload(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     detail: str = ""
 
 
+STARTED, ENDED = "started", "ended"
+"""Actions of a :class:`SessionPayload` that open and close a session."""
+
+
 class SessionPayload(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What happens to a session as a whole, and the honeypot's own notes within it."""
 

@@ -32,8 +32,23 @@ DEFAULT_FIELDS: dict[str, str] = {"command": "command_text", "http_request": "ra
 COMMAND_KINDS = frozenset({"command"})
 """Source kinds whose events hold shell text, the only ones that ``exec`` can look at."""
 
-OPERATORS = ("pattern", "contains", "equals", "in_set", "startswith", "endswith", "exec", "all", "any", "not")
+SESSION_OPERATORS = ("sequence", "count")
+"""Operators over the events of a whole session; only rules with ``phase: session_end`` have them."""
+
+OPERATORS = (
+    *("pattern", "contains", "equals", "in_set", "startswith", "endswith", "exec", "all", "any", "not"),
+    *SESSION_OPERATORS,
+)
 """Every key of a term that says when it is true; a term has exactly one of them."""
+
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+Duration = Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,5}[smhd]$")]
+"""``90s``, ``10m``, ``2h``, ``1d``."""
+
+
+def duration_us(text: str) -> int:
+    """A :data:`Duration` in microseconds."""
+    return int(text[:-1]) * _SECONDS[text[-1]] * 1_000_000
 
 
 class _Strict(BaseModel):
@@ -97,9 +112,27 @@ class Exec(_Strict):
 EXEC_PARTS = tuple(Exec.model_fields)
 
 
-class Term(_Strict):
-    """One condition: an operator on ``field``, an ``exec``, or ``all``/``any``/``not`` over other terms."""
+class Count(_Strict):
+    """At least ``gte`` events of a session for which ``term`` is true, all ``within`` that long.
 
+    With ``distinct`` an event counts only if that field of it has a value that no other counted event has.
+    """
+
+    term: Term
+    gte: Annotated[int, Field(ge=2, le=1_000)]
+    within: Duration | None = None
+    distinct: NonEmpty | None = None
+
+
+class Term(_Strict):
+    """One condition: an operator on ``field``, an ``exec``, or ``all``/``any``/``not`` over other terms.
+
+    In a rule about a whole session (``phase: session_end``) a term is true when some event of the session makes it
+    true. ``kind`` is that of the event, ``command`` when it is not given; ``sequence`` asks for terms that are true
+    one after the other, the last one ``within`` that long after the first.
+    """
+
+    kind: KindText | None = None
     field: NonEmpty | None = None
     pattern: NonEmpty | None = None
     contains: NonEmpty | None = None
@@ -111,6 +144,9 @@ class Term(_Strict):
     all: Annotated[tuple[Term, ...], Field(min_length=1, strict=False)] | None = None
     any: Annotated[tuple[Term, ...], Field(min_length=1, strict=False)] | None = None
     not_: Term | None = Field(default=None, alias="not")
+    sequence: Annotated[tuple[Term, ...], Field(min_length=2, max_length=8, strict=False)] | None = None
+    within: Duration | None = None
+    count: Count | None = None
 
     @property
     def operator(self) -> str:
@@ -123,7 +159,9 @@ class Term(_Strict):
         if len(used) != 1:
             found = " and ".join(used) or "none"
             raise ValueError(f"a term takes exactly one of {', '.join(OPERATORS)}; found {found}")
-        if self.field is not None and used[0] in {"exec", "all", "any", "not"}:
+        if self.within is not None and used[0] != "sequence":
+            raise ValueError("'within' belongs beside 'sequence', or inside 'count'")
+        if self.field is not None and used[0] in {"exec", "all", "any", "not", *SESSION_OPERATORS}:
             way_out = "leave it out" if used[0] == "exec" else "give it to the terms inside"
             raise ValueError(f"'field' has no meaning beside {used[0]!r}; {way_out}")
         return self
@@ -152,6 +190,7 @@ class Rule(_Strict):
     attack_release: Release
     description: NonEmpty
     applies_to: Annotated[tuple[KindText, ...], Field(min_length=1, strict=False)]
+    phase: Literal["event", "session_end"] = "event"
     match: Term
     emits: Annotated[tuple[Emit, ...], Field(min_length=1, strict=False)]
     evidence_fields: Annotated[tuple[NonEmpty, ...], Field(strict=False)] = ()
@@ -167,11 +206,27 @@ class CaseEvent(_Strict):
     payload: dict[str, str | int | bool]
 
 
+class SessionCaseEvent(CaseEvent):
+    """An event of a session case, so many seconds after its start."""
+
+    after: Annotated[float, Field(ge=0, strict=False)]
+
+
 class Case(_Strict):
-    """One labelled example of a rule: what it must emit (full ids), or nothing."""
+    """One labelled example of a rule: what it must emit (full ids), or nothing.
+
+    ``event`` is for a rule about single events, ``session`` for one with ``phase: session_end``.
+    """
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{3,80}$")]
     description: NonEmpty
     origin: NonEmpty
-    event: CaseEvent
+    event: CaseEvent | None = None
+    session: Annotated[tuple[SessionCaseEvent, ...], Field(min_length=1, strict=False)] | None = None
     expect: Annotated[tuple[NonEmpty, ...], Field(strict=False)]
+
+    @model_validator(mode="after")
+    def _has_one_subject(self) -> Self:
+        if (self.event is None) is (self.session is None):
+            raise ValueError("a case has either an event or a session")
+        return self

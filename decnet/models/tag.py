@@ -50,7 +50,22 @@ class TextEvidence(TypedDict):
     terms: list[str]
 
 
-EVIDENCE_TYPES: dict[str, type] = {"command": CommandEvidence, "http_request": TextEvidence}
+class SessionEvidence(TypedDict):
+    """What proves a tag on a whole session: how many events did, the first few by id and quotation, and when (µs)."""
+
+    terms: list[str]
+    events: list[str]
+    matched: list[str]
+    count: int
+    first: int
+    last: int
+
+
+EVIDENCE_TYPES: dict[str, type] = {
+    "command": CommandEvidence,
+    "http_request": TextEvidence,
+    "session": SessionEvidence,
+}
 """The shape of the evidence of each source kind; an undeclared key fails at start-up and in tests."""
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from decnet.models.event import COMMAND, CommandPayload
+from decnet.models.event import COMMAND, SESSION, STARTED, CommandPayload, SessionPayload
 from decnet.shell import EMPTY, unroll
 from decnet.telemetry import span
 from decnet.ttp.emit import Evidence, evidence_of, tags_of
@@ -80,11 +80,12 @@ class RuleEngine:
 
     def tag(self, event: Event) -> list[TTPTag]:
         """The tags of every rule that fires on ``event``."""
-        kind = event.source_kind
+        kind, payload = event.source_kind, event.payload
+        if kind == SESSION and isinstance(payload, SessionPayload) and payload.action == STARTED:
+            self._sessions.begin(event)
         if not self.index.handles(kind):
             return []
-        payload = event.payload
-        if kind == COMMAND and isinstance(payload, CommandPayload) and _is_shell_line(payload):
+        if kind == COMMAND and isinstance(payload, CommandPayload) and is_shell_line(payload):
             reading = self.read(payload.command_text, self._sessions.before(event))
             self._sessions.after(event, reading.state)
             findings = reading.findings
@@ -129,6 +130,6 @@ def text_fields(payload: Payload) -> dict[str, str]:
     }
 
 
-def _is_shell_line(payload: CommandPayload) -> bool:
+def is_shell_line(payload: CommandPayload) -> bool:
     """Whether a shell read the line, and not a program that was running in it."""
     return not payload.stdin and not payload.account

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from decnet.models.rule import Emit, Rule
     from decnet.ttp.condition import Condition
+    from decnet.ttp.session_condition import SessionCondition
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class CompiledRule:
     path: Path
     conditions: dict[str, Condition]
     emits: tuple[CompiledEmit, ...]
+    session: SessionCondition | None = None
+    """What a rule with ``phase: session_end`` asks of a whole session; such a rule has no other conditions."""
 
     @property
     def rule_id(self) -> str:

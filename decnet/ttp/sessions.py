@@ -43,6 +43,11 @@ class ShellSessions:
                 state = unroll(text, state).state
         return state
 
+    def begin(self, event: Event) -> None:
+        """The session of ``event`` starts here: nothing needs to be looked up for its first command."""
+        if event.session_id not in self._states:
+            self.after(event, EMPTY)
+
     def after(self, event: Event, state: ShellState) -> None:
         """From now on the session of ``event`` has ``state``."""
         states = self._states

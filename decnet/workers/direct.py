@@ -14,6 +14,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from decnet.db.engine import reading, writing
+from decnet.db.events import ended_sessions, events_of_sessions
 from decnet.db.positions import StoredPosition, read_position, write_position
 from decnet.db.tags import TagWriter
 from decnet.errors import InputRefused
@@ -23,17 +24,21 @@ from decnet.sources.detect import detect
 from decnet.sources.lines import LogReader
 from decnet.sources.split import Position
 from decnet.telemetry import span
+from decnet.ttp.session_engine import EndedSession, session_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from sqlalchemy.engine import Engine
+    from sqlalchemy.engine import Connection, Engine
 
+    from decnet.db.actors import SessionRow
+    from decnet.models.actor import SessionUuid
     from decnet.models.event import Event
     from decnet.models.secret import SecretDigest
     from decnet.models.tag import TTPTag
     from decnet.sources.base import Source
     from decnet.sources.split import LineBatch
+    from decnet.ttp.session_engine import SessionEngine
     from decnet.ttp.tagger import Tagger
 
 CHUNK_BYTES = 128 * 1024
@@ -80,6 +85,7 @@ class DirectRun:
         self,
         database: Engine,
         tagger: Tagger,
+        session_rules: SessionEngine,
         digest: SecretDigest,
         *,
         sensor: str | None = None,
@@ -88,6 +94,7 @@ class DirectRun:
     ) -> None:
         self.database = database
         self._tagger = tagger
+        self._session_rules = session_rules
         self._digest = digest
         self._sensor = sensor
         self._on_progress = on_progress
@@ -152,7 +159,7 @@ class DirectRun:
         try:
             with span("db.write", events=len(events)), writing(self.database) as connection:
                 new, sessions = self._intake.store(connection, events)
-                wanted = _tags_of_new(new, tags)
+                wanted = _tags_of_new(new, tags) + self._session_tags(connection, new, sessions)
                 written = self._tags.insert_tags(connection, wanted, sessions, now=now) if wanted else []
                 if end.fingerprint:
                     stored = StoredPosition(end.fingerprint, report.name, end.offset, end.line, end.tail)
@@ -169,6 +176,29 @@ class DirectRun:
             self._on_progress(report, end)
         if written and self._on_tags is not None:
             self._on_tags(written)
+
+    def _session_tags(
+        self, connection: Connection, new: list[Event], sessions: Mapping[SessionUuid, SessionRow]
+    ) -> list[TTPTag]:
+        """What the rules about whole sessions say of those that ``new`` events end, or reach after their end."""
+        kinds = self._session_rules.kinds
+        due = dict(_due_sessions(connection, new, sessions)) if kinds else {}
+        if not due:
+            return []
+        events = events_of_sessions(connection, due, kinds)
+        return [
+            tag for number, seen in events.items() for tag in session_tags(due[number], self._session_rules.hits(seen))
+        ]
+
+
+def _due_sessions(
+    connection: Connection, new: list[Event], sessions: Mapping[SessionUuid, SessionRow]
+) -> Iterator[tuple[int, EndedSession]]:
+    """The sessions of ``new`` that have ended; one that got a late event after its end is due again."""
+    touched = {sessions[event.session_id].id: event for event in new}
+    for number, started_at in ended_sessions(connection, touched).items() if touched else ():
+        event = touched[number]
+        yield number, EndedSession(event.session_id, started_at, event.src_ip, event.decky_id)
 
 
 def _events_of(batch: LineBatch, source: Source, report: FileReport) -> tuple[list[Event], Position]:

@@ -125,7 +125,7 @@ def test_a_rule_for_http_looks_at_the_url_by_default() -> None:
     assert tag.evidence["field"] == "raw_url"
 
 
-@pytest.mark.parametrize("kind", EVIDENCE_TYPES)
+@pytest.mark.parametrize("kind", ["command", "http_request"])
 def test_evidence_has_no_undeclared_key(kind: str) -> None:
     field = {"command": "command_text", "http_request": "raw_url"}[kind]
     (_, evidence), *_ = engine_of("{contains: a}", applies_to=kind).findings(kind, {field: "a"})

@@ -6,16 +6,22 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from decnet.attack import catalog
-from decnet.models.event import COMMAND
+from decnet.models.event import COMMAND, PAYLOAD_TYPES, SourceKind
 from decnet.models.rule import Case
 from decnet.ttp.engine import RuleEngine
+from decnet.ttp.session_engine import SessionEngine
 from decnet.ttp.store.filesystem import default_rules_folder, load_pack
 from decnet.ttp.store.yaml_file import read_yaml
+from tests.events import NOON, SECOND, an_event
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from decnet.models.rule import SessionCaseEvent
     from decnet.ttp.pack import CompiledRule, Pack
 
 LEAST_CASES = 3
@@ -38,8 +44,16 @@ RULES = [rule.rule_id for rule in load_pack().rules]
 CASES = [pytest.param(rule_id, case, id=f"{rule_id}-{case.name}") for rule_id in RULES for case in cases_of(rule_id)]
 
 
+@cache
+def session_engine() -> SessionEngine:
+    return SessionEngine(load_pack())
+
+
 def techniques_by(rule_id: str, case: Case) -> list[str]:
     """What the rule emits on the event of a case."""
+    if case.session is not None:
+        return techniques_of_session(rule_id, case.session)
+    assert case.event is not None
     fields = {name: str(value) for name, value in case.event.payload.items()}
     if case.event.source_kind == COMMAND:
         findings = engine().read(fields["command_text"]).findings
@@ -50,6 +64,20 @@ def techniques_by(rule_id: str, case: Case) -> list[str]:
         for hit, _ in findings
         if hit.rule.rule_id == rule_id
         for compiled in hit.emits
+    )
+
+
+def techniques_of_session(rule_id: str, session: Sequence[SessionCaseEvent]) -> list[str]:
+    events = []
+    for given in session:
+        kind = SourceKind(given.source_kind)
+        payload = msgspec.convert(given.payload, PAYLOAD_TYPES[kind])
+        events.append(an_event(kind, payload, at=NOON + int(given.after * SECOND)))
+    return sorted(
+        compiled.emit.sub_technique_id or compiled.emit.technique_id
+        for hit in session_engine().hits(events)
+        if hit.rule.rule_id == rule_id
+        for compiled in hit.rule.emits
     )
 
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from decnet.errors import CatalogueError, RuleError
-from decnet.models.event import PAYLOAD_TYPES, SourceKind
-from decnet.models.rule import COMMAND_KINDS, DEFAULT_FIELDS, Case, Emit, Exec, Rule, Term
+from decnet.models.event import PAYLOAD_TYPES, SESSION, SourceKind
+from decnet.models.rule import COMMAND_KINDS, DEFAULT_FIELDS, SESSION_OPERATORS, Case, Count, Emit, Exec, Rule, Term
 from decnet.ttp.condition import condition_of
 from decnet.ttp.exec_term import PATTERN_PARTS
 from decnet.ttp.pack import CompiledEmit, CompiledRule, Pack
+from decnet.ttp.session_condition import DEFAULT_KIND, session_condition_of
 from decnet.ttp.store.pattern import pattern_fault
 from decnet.ttp.store.yaml_file import YamlFile, read_yaml
 
@@ -37,7 +38,7 @@ Location = tuple[str | int, ...]
 
 _KEYS: dict[str, tuple[str, ...]] = {
     model.__name__: tuple(field.alias or name for name, field in model.model_fields.items())
-    for model in (Rule, Emit, Term, Exec, Case)
+    for model in (Rule, Emit, Term, Count, Exec, Case)
 }
 
 
@@ -79,11 +80,20 @@ def compile_rule(path: Path, text: str, catalog_of: CatalogLoader) -> tuple[Comp
 def schema_faults(error: ValidationError, source: YamlFile) -> list[tuple[int, str]]:
     """Line and sentence of each thing that the schema refuses."""
     found = error.errors()
-    inner = [fault for fault in found if not (fault["type"] == "too_short" and fault["input"])]  # its items are refused
-    return sorted((source.line_of(_yaml_path(fault)), _sentence(fault)) for fault in inner)
+    places = [fault["loc"] for fault in found]
+    causes = [fault for fault in found if not (fault["type"] == "too_short" and _has_inner(fault["loc"], places))]
+    return sorted((source.line_of(_yaml_path(fault)), _sentence(fault)) for fault in causes)
+
+
+def _has_inner(place: Location, places: Iterable[Location]) -> bool:
+    """Whether another fault stands inside ``place``: a list is not too short when its items were refused."""
+    return any(len(other) > len(place) and other[: len(place)] == place for other in places)
 
 
 def _compiled(rule: Rule, path: Path) -> CompiledRule:
+    if rule.phase == "session_end":
+        emits = tuple(CompiledEmit(emit, None) for emit in rule.emits)
+        return CompiledRule(rule, path, {}, emits, session_condition_of(rule.match))
     conditions = {kind: condition_of(rule.match, DEFAULT_FIELDS[kind]) for kind in rule.applies_to}
     emits = tuple(
         CompiledEmit(emit, _when(emit, number, rule.applies_to) if emit.when else None)
@@ -99,14 +109,10 @@ def _when(emit: Emit, number: int, kinds: Iterable[str]) -> dict[str, Condition]
 
 def _meaning_faults(rule: Rule, catalog_of: CatalogLoader) -> Iterator[tuple[Location, str]]:
     """What the schema cannot see: kinds, fields, patterns, techniques."""
-    kinds = [kind for kind in rule.applies_to if kind in DEFAULT_FIELDS]
-    for number, kind in enumerate(rule.applies_to):
-        if kind not in DEFAULT_FIELDS:
-            yield (
-                ("applies_to", number),
-                f"no rule text can look at kind {kind!r}; use one of {_listed(DEFAULT_FIELDS)}",
-            )
-    yield from _term_faults(rule.match, ("match",), kinds)
+    if rule.phase == "session_end":
+        yield from _session_faults(rule)
+    else:
+        yield from _event_faults(rule)
     try:
         catalog = catalog_of(rule.attack_release)
     except CatalogueError as error:
@@ -120,14 +126,69 @@ def _meaning_faults(rule: Rule, catalog_of: CatalogLoader) -> Iterator[tuple[Loc
         if (emit.technique_id, emit.sub_technique_id) in seen:
             yield where, f"emits[{number}]: {emit.sub_technique_id or emit.technique_id} is emitted twice; keep one"
         seen.add((emit.technique_id, emit.sub_technique_id))
+
+
+def _event_faults(rule: Rule) -> Iterator[tuple[Location, str]]:
+    """What is wrong with the terms of a rule about single events."""
+    kinds = [kind for kind in rule.applies_to if kind in DEFAULT_FIELDS]
+    for number, kind in enumerate(rule.applies_to):
+        if kind not in DEFAULT_FIELDS:
+            yield (
+                ("applies_to", number),
+                f"no rule text can look at kind {kind!r}; use one of {_listed(DEFAULT_FIELDS)}",
+            )
+    yield from _term_faults(rule.match, ("match",), kinds)
+    for number, emit in enumerate(rule.emits):
         if emit.when is not None:
-            yield from _term_faults(emit.when, (*where, "when"), kinds)
+            yield from _term_faults(emit.when, ("emits", number, "when"), kinds)
+
+
+def _session_faults(rule: Rule) -> Iterator[tuple[Location, str]]:
+    """What is wrong with the terms of a rule about whole sessions."""
+    if rule.applies_to != (SESSION,):
+        yield ("applies_to",), "a rule with phase session_end applies to [session]; kinds of events are told by 'kind'"
+    for number, emit in enumerate(rule.emits):
+        if emit.when is not None:
+            yield ("emits", number, "when"), "an emit of a session rule takes no 'when'; write a rule of its own"
+    yield from _session_term_faults(rule.match, ("match",))
+
+
+def _session_term_faults(term: Term, path: Location) -> Iterator[tuple[Location, str]]:
+    operator = term.operator
+    here = (*path, operator)
+    if term.not_ is not None:
+        yield from _session_term_faults(term.not_, here)
+    elif operator in {"all", "any"}:
+        for number, part in enumerate(getattr(term, operator)):
+            yield from _session_term_faults(part, (*here, number))
+    elif term.sequence is not None:
+        for number, part in enumerate(term.sequence):
+            yield from _step_faults(part, (*here, number))
+    elif term.count is not None:
+        yield from _step_faults(term.count.term, (*here, "term"), term.count.distinct)
+    else:
+        yield from _step_faults(term, path)
+
+
+def _step_faults(term: Term, path: Location, distinct: str | None = None) -> Iterator[tuple[Location, str]]:
+    """What is wrong with a term about one event of a session."""
+    kind = term.kind or DEFAULT_KIND
+    if kind not in PAYLOAD_TYPES:
+        yield (*path, "kind"), f"no event is of kind {kind!r}; use one of {_listed(PAYLOAD_TYPES)}"
+        return
+    fields = PAYLOAD_TYPES[SourceKind(kind)].__struct_fields__
+    if distinct is not None and distinct not in fields:
+        yield (*path[:-1], "distinct"), f"no field {distinct!r} in {kind}{_meant(distinct, fields)}"
+    yield from _term_faults(term.model_copy(update={"kind": None}), path, [kind])
 
 
 def _term_faults(term: Term, path: Location, kinds: Sequence[str]) -> Iterator[tuple[Location, str]]:
     operator = term.operator
     here = (*path, operator)
-    if term.not_ is not None:
+    if term.kind is not None or operator in SESSION_OPERATORS:
+        key = "kind" if term.kind is not None else operator
+        yield (*path, key), f"{key!r} is for the terms of a session: for the outermost of a rule with phase session_end"
+    elif term.not_ is not None:
         yield from _term_faults(term.not_, here, kinds)
     elif term.exec is not None:
         yield from _exec_faults(term.exec, here, kinds)
@@ -142,6 +203,10 @@ def _leaf_faults(term: Term, path: Location, kinds: Sequence[str]) -> Iterator[t
     fields = sorted({name for kind in kinds for name in PAYLOAD_TYPES[SourceKind(kind)].__struct_fields__})
     if term.field is not None and kinds and term.field not in fields:
         yield (*path, "field"), f"no field {term.field!r} in {_listed(kinds)}{_meant(term.field, fields)}"
+    for kind in kinds:
+        if term.field is None and kind not in DEFAULT_FIELDS:
+            known = PAYLOAD_TYPES[SourceKind(kind)].__struct_fields__
+            yield path, f"no field is the usual one of {kind!r}; name one with 'field': {_listed(known)}"
     if term.pattern is not None and (fault := pattern_fault(term.pattern)) is not None:
         yield (*path, "pattern"), fault
 
@@ -200,8 +265,8 @@ def _model_at(location: Location) -> str:
     names = [part for part in location if isinstance(part, str)]
     if not names:
         return Rule.__name__
-    if names[-1] == "exec":
-        return Exec.__name__
+    if names[-1] in {"exec", "count"}:
+        return Exec.__name__ if names[-1] == "exec" else Count.__name__
     return Emit.__name__ if names == ["emits"] else Term.__name__
 
 

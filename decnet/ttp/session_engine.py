@@ -1,0 +1,186 @@
+"""Rules about whole sessions: all events of a session that has ended, through the steps of those rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from decnet.models.actor import SessionUuid, attacker_uuid
+from decnet.models.event import COMMAND, SESSION, CommandPayload, SourceKind
+from decnet.models.ids import uuid_text
+from decnet.models.tag import MIN_STORED_CONFIDENCE, TTPTag, compute_tag_uuid
+from decnet.shell import EMPTY, unroll
+from decnet.ttp.condition import CommandFound
+from decnet.ttp.emit import evidence_of
+from decnet.ttp.engine import is_shell_line, text_fields
+from decnet.ttp.index import RuleIndex
+from decnet.ttp.pack import CompiledEmit, Pack
+from decnet.ttp.scan_cache import ScanCache
+from decnet.ttp.session_condition import SessionProof, Sighting, Step, holds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from decnet.models.event import Payload
+    from decnet.ttp.index import Hit
+    from decnet.ttp.pack import CompiledRule
+    from decnet.ttp.session_condition import SessionCondition
+
+MAX_EVENTS = 10_000
+"""Events of one session that are looked at; what a longer session does after them shows in its earlier ones."""
+MAX_SIGHTINGS = 2_000
+"""Sightings of one step that are kept."""
+MAX_QUOTED = 5
+"""Sightings that evidence quotes."""
+
+
+class SessionEvent(Protocol):
+    """What is looked at of an event of a session; an :class:`~decnet.models.event.Event` has it, a stored row too."""
+
+    @property
+    def id(self) -> bytes:
+        """The event's id."""
+
+    @property
+    def observed_at(self) -> int:
+        """µs UTC."""
+
+    @property
+    def seq(self) -> int:
+        """Breaks ties of ``observed_at``."""
+
+    @property
+    def source_kind(self) -> SourceKind:
+        """Tells the type of ``payload``."""
+
+    @property
+    def payload(self) -> Payload:
+        """What happened."""
+
+
+class EndedSession(NamedTuple):
+    """A session whose rules are due; ``started_at`` is frozen since its first row, so its tags keep their ids."""
+
+    uuid: SessionUuid
+    started_at: int
+    src_ip: str
+    decky_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionHit:
+    """A session rule that fired, and what proves it."""
+
+    rule: CompiledRule
+    proof: SessionProof
+
+
+class SessionEngine:
+    """Evaluates the rules with ``phase: session_end`` of one pack."""
+
+    def __init__(self, pack: Pack) -> None:
+        self._rules: list[tuple[CompiledRule, SessionCondition]] = [
+            (rule, rule.session) for rule in pack.rules if rule.session is not None
+        ]
+        self._steps: dict[CompiledRule, Step] = {}
+        for rule, condition in self._rules:
+            for step in condition.all_steps():
+                self._steps[_rule_of_step(rule, step)] = step
+        self._index = RuleIndex(Pack(tuple(self._steps), pack.digest), cache=ScanCache())
+        self.kinds = frozenset(SourceKind(step.kind) for step in self._steps.values())
+        """Kinds of events that session rules look at; a session without any of them shows nothing."""
+
+    def hits(self, events: Iterable[SessionEvent]) -> list[SessionHit]:
+        """The rules that fire on a session with ``events``, which are in order of (observed_at, seq)."""
+        sightings: dict[Step, list[Sighting]] = {}
+        for step, sighting in self._sightings(events):
+            seen = sightings.setdefault(step, [])
+            if len(seen) < MAX_SIGHTINGS:
+                seen.append(sighting)
+        hits = []
+        for rule, condition in self._rules:
+            proof: SessionProof = {}
+            if sightings and holds(condition, sightings, proof):
+                hits.append(SessionHit(rule, proof))
+        return hits
+
+    def _sightings(self, events: Iterable[SessionEvent]) -> Iterator[tuple[Step, Sighting]]:
+        state = EMPTY
+        for number, event in enumerate(events):
+            kind, payload = event.source_kind, event.payload
+            if number >= MAX_EVENTS:
+                return
+            if not self._index.handles(kind):
+                continue
+            fields = text_fields(payload)
+            if kind == COMMAND and isinstance(payload, CommandPayload) and is_shell_line(payload):
+                unrolled = unroll(payload.command_text, state)
+                state = unrolled.state
+                hits: Sequence[Hit] = self._index.match(kind, fields, unrolled.commands)
+            else:
+                hits = self._index.match(kind, fields)
+            for hit in hits:
+                step = self._steps[hit.rule]
+                value = fields.get(step.distinct, "") if step.distinct else ""
+                matched = str(evidence_of(kind, hit.proof, fields)["matched"])
+                yield step, Sighting(event.observed_at, event.seq, _offset(hit), event.id, value, matched)
+
+
+def session_tags(session: EndedSession, hits: Iterable[SessionHit]) -> list[TTPTag]:
+    """One tag per emit of each hit, on the session as a whole."""
+    source_id = f"session:{uuid_text(session.uuid)}"
+    return [
+        TTPTag(
+            uuid=compute_tag_uuid(
+                SESSION,
+                source_id,
+                hit.rule.rule_id,
+                hit.rule.rule.rule_version,
+                compiled.emit.technique_id,
+                compiled.emit.sub_technique_id,
+            ),
+            source_kind=SESSION,
+            source_id=source_id,
+            attacker_uuid=attacker_uuid(session.src_ip),
+            identity_uuid=None,
+            session_id=session.uuid,
+            decky_id=session.decky_id,
+            tactic=compiled.emit.tactic,
+            technique_id=compiled.emit.technique_id,
+            sub_technique_id=compiled.emit.sub_technique_id,
+            confidence=compiled.emit.confidence,
+            rule_id=hit.rule.rule_id,
+            rule_version=hit.rule.rule.rule_version,
+            evidence=_evidence_of(hit),
+            attack_release=hit.rule.rule.attack_release,
+            observed_at=session.started_at,
+        )
+        for hit in hits
+        for compiled in hit.rule.emits
+        if compiled.emit.confidence >= MIN_STORED_CONFIDENCE
+    ]
+
+
+def _evidence_of(hit: SessionHit) -> dict[str, object]:
+    """The events that prove it, in their order, with the first few quoted."""
+    seen = sorted({sighting for found in hit.proof.values() for sighting in found})
+    return {
+        "terms": list(hit.proof),
+        "events": [sighting.event.hex() for sighting in seen[:MAX_QUOTED]],
+        "matched": [sighting.matched for sighting in seen[:MAX_QUOTED]],
+        "count": len(seen),
+        "first": seen[0].observed_at if seen else 0,
+        "last": seen[-1].observed_at if seen else 0,
+    }
+
+
+def _rule_of_step(rule: CompiledRule, step: Step) -> CompiledRule:
+    """``rule`` narrowed to one step, in the form that the index takes."""
+    emits = (CompiledEmit(rule.rule.emits[0], None),)
+    return replace(rule, conditions={step.kind: step.condition}, emits=emits, session=None)
+
+
+def _offset(hit: Hit) -> int:
+    """Where in its text the event made the step true; 0 where that cannot be said."""
+    starts = [found.command.start if isinstance(found, CommandFound) else found.span[0] for found in hit.proof.values()]
+    return min(starts, default=0)
