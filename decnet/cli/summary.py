@@ -70,7 +70,7 @@ def _print_file(console: Console, report: FileReport) -> None:
         line.append(f"{report.lines:,} lines, ")
     line.append(f"{report.new_events:,} new events, ")
     line.append(f"{report.new_tags:,} new tags", style="bold green" if report.new_tags else "bold")
-    if report.lines_per_second:
+    if report.lines_per_second >= 1:
         line.append(f"  ({report.lines_per_second:,.0f} lines/s)", style="dim")
     console.print(line, soft_wrap=True)
     if report.refused:

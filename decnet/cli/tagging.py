@@ -18,7 +18,7 @@ from rich.text import Text
 from decnet.attack import catalog
 from decnet.cli.summary import TELLING_TAGS, TOP_ATTACKERS, Summary, print_summary, utc
 from decnet.cli.terminal import console, print_json, shown
-from decnet.config import installation_key, load_settings, unknown_settings
+from decnet.config import Settings, installation_key, load_settings, unknown_settings
 from decnet.db.engine import open_database, reading
 from decnet.db.events import commands_before
 from decnet.db.views import technique_counts, telling_tags, top_attackers, totals
@@ -71,15 +71,16 @@ def run(
 @contextmanager
 def open_direct(
     *,
+    data_dir: Path | None = None,
     sensor: str | None = None,
     on_progress: Callable[[FileReport, Position], None] | None = None,
     on_tags: Callable[[list[TTPTag]], None] | None = None,
 ) -> Iterator[DirectRun]:
-    """The direct mode with the settings, rules and database of this process.
+    """The direct mode with the settings, rules and database of this process, or with a data folder of its own.
 
     :raises DecnetError: the rules, the settings or the database cannot be used.
     """
-    settings = load_settings()
+    settings = load_settings() if data_dir is None else Settings(data_dir=data_dir)
     for fault in unknown_settings(os.environ):
         sys.stderr.write(f"decnet: {shown(fault)}\n")
     pack = load_pack()

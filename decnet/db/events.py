@@ -77,7 +77,7 @@ def ended_sessions(connection: Connection, ids: Iterable[int]) -> dict[int, int]
     """Of the sessions ``ids`` those that have ended, each with its start."""
     columns = session.c
     query = select(columns.id, columns.started_at).where(columns.id.in_(list(ids)), columns.ended_at.is_not(None))
-    return dict(connection.execute(query).tuples().all())
+    return {row.id: row.started_at for row in connection.execute(query)}
 
 
 def events_of_sessions(
