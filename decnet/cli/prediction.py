@@ -40,7 +40,7 @@ def predict_rows(path: str, engine: RuleEngine, floor: float) -> int:
     """
     refused = 0
     out = sys.stdout
-    with _opened(path) as lines:
+    with opened(path) as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
@@ -56,7 +56,11 @@ def predict_rows(path: str, engine: RuleEngine, floor: float) -> int:
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[BinaryIO]:
+def opened(path: str) -> Iterator[BinaryIO]:
+    """The file at ``path``, or standard input for ``-``.
+
+    :raises InputRefused: it cannot be opened.
+    """
     if path == "-":
         yield sys.stdin.buffer
         return

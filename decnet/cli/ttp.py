@@ -71,6 +71,29 @@ def predict(
     raise typer.Exit(predict_rows(rows, _engine(), min_confidence))
 
 
+@app.command(name="eval")
+def evaluate(
+    data: Annotated[str, typer.Argument(metavar="DATA.jsonl", help="Rows of {id, text, techniques, allowed?}.")],
+    *,
+    min_confidence: FloorOption = 0.6,
+    misses: Annotated[int, typer.Option(min=0, help="How many of the most missed techniques to show.")] = 15,
+    weighted: Annotated[bool, typer.Option(help="Count each row as often as its weight says.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the rules on labelled shell text: recall, precision, false alarms, and what was missed."""
+    from decnet.attack import catalog
+    from decnet.cli.evaluation import as_plain, evaluate_file, print_evaluation
+    from decnet.cli.terminal import console, print_json
+
+    known = catalog.load()
+    evaluation, refused = evaluate_file(data, _engine(), known, min_confidence, weighted=weighted)
+    if as_json:
+        print_json(as_plain(evaluation))
+    else:
+        print_evaluation(console(), evaluation, known, misses)
+    raise typer.Exit(1 if refused else 0)
+
+
 def _engine() -> RuleEngine:
     from decnet.ttp.engine import RuleEngine
     from decnet.ttp.store.filesystem import load_pack

@@ -28,16 +28,19 @@ def logical_lines(text: str) -> Iterator[str]:
         yield held.strip()
 
 
-def session_techniques(engine: RuleEngine, text: str, floor: float) -> list[str]:
-    """Ids of the techniques that the shell session ``text`` shows with confidence of at least ``floor``, sorted."""
-    found: set[str] = set()
+def session_confidences(engine: RuleEngine, text: str) -> dict[str, float]:
+    """The techniques that the shell session ``text`` shows, each with the highest confidence that a rule gave it."""
+    found: dict[str, float] = {}
     state = EMPTY
     for line in logical_lines(text):
         findings, state, _ = engine.read(canonical_text(line), state)
         for hit, _ in findings:
-            found.update(
-                compiled.emit.sub_technique_id or compiled.emit.technique_id
-                for compiled in hit.emits
-                if compiled.emit.confidence >= floor
-            )
-    return sorted(found)
+            for compiled in hit.emits:
+                identifier = compiled.emit.sub_technique_id or compiled.emit.technique_id
+                found[identifier] = max(found.get(identifier, 0.0), compiled.emit.confidence)
+    return found
+
+
+def session_techniques(engine: RuleEngine, text: str, floor: float) -> list[str]:
+    """Ids of the techniques that ``text`` shows with confidence of at least ``floor``, sorted."""
+    return sorted(name for name, confidence in session_confidences(engine, text).items() if confidence >= floor)
