@@ -12,22 +12,9 @@ from pathlib import Path
 from time import perf_counter
 
 from decnet.shell import unroll
-from tests.shell.fuzz import PIECES
+from tests.shell.hostile import hostile_texts
 
 _ROUNDS = 7
-MORE = (
-    "(x);",
-    "(x);a|",
-    "a(){ a;};",
-    "echo id|sh|",
-    "a=$a$a;",
-    "a=$a$a;sh -c ",
-    "{1..99}",
-    "$(a)",
-    "x)",
-    "a=(b);",
-    '"$(',
-)
 
 
 def main(path: Path) -> None:
@@ -55,11 +42,9 @@ def main(path: Path) -> None:
 
 
 def hostile() -> None:
-    pieces = [*PIECES, *(f"{piece};" for piece in PIECES), *(f"{piece} a|" for piece in PIECES), *MORE]
     for size in (2_000, 65_536):
         worst = []
-        for piece in pieces:
-            text = (piece * size)[:size]
+        for piece, text in hostile_texts(size).items():
             best = min(_milliseconds(text) for _ in range(_ROUNDS))
             worst.append((best, piece))
         worst.sort(reverse=True)

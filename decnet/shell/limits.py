@@ -25,6 +25,7 @@ _BASE_STEPS, _CHARACTERS_PER_STEP = 1_500, 16
 _BASE_TOKENS, _CHARACTERS_PER_TOKEN = 1_024, 16
 _BASE_GRAMMAR, _CHARACTERS_PER_GRAMMAR_TOKEN = 256, 5
 _BASE_TEXTS, _CHARACTERS_PER_TEXT = 40, 128
+_BASE_COMMANDS, _CHARACTERS_PER_COMMAND = 80, 32
 _BASE_EXPANSION, _EXPANSION_PER_CHARACTER = 65_536, 16
 
 
@@ -47,7 +48,7 @@ class Budget:
 
     def __init__(self, length: int) -> None:
         self.braces = MAX_ALL_BRACE_WORDS
-        self.commands = MAX_COMMANDS
+        self.commands = min(MAX_COMMANDS, _BASE_COMMANDS + length // _CHARACTERS_PER_COMMAND)
         self.decoded = MAX_DECODED_BYTES
         self.expanded = _BASE_EXPANSION + length * _EXPANSION_PER_CHARACTER  # characters of variables' values
         self.grammar = min(MAX_GRAMMAR_TOKENS, _BASE_GRAMMAR + length // _CHARACTERS_PER_GRAMMAR_TOKEN)
