@@ -212,12 +212,8 @@ def _leaf_faults(term: Term, path: Location, kinds: Sequence[str]) -> Iterator[t
 
 
 def _exec_faults(exec_: Exec, here: Location, kinds: Sequence[str]) -> Iterator[tuple[Location, str]]:
-    for kind in kinds:
-        if kind not in COMMAND_KINDS:
-            yield (
-                here,
-                f"exec looks at shell commands, and {kind!r} has none; use it in rules for {_listed(COMMAND_KINDS)}",
-            )
+    if kinds and COMMAND_KINDS.isdisjoint(kinds):
+        yield here, f"exec looks at shell commands, and {_listed(kinds)} has none; use it for {_listed(COMMAND_KINDS)}"
     for part in PATTERN_PARTS:
         pattern = getattr(exec_, part)
         if pattern is not None and (fault := pattern_fault(pattern)) is not None:
