@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -12,6 +11,7 @@ from decnet.shell import EMPTY, unroll
 from decnet.telemetry import span
 from decnet.ttp.emit import Evidence, evidence_of, tags_of
 from decnet.ttp.index import Hit, RuleIndex
+from decnet.ttp.memory import Memory, MemoryFigures
 from decnet.ttp.scan_cache import ScanCache
 from decnet.ttp.sessions import ShellSessions, nothing_earlier
 
@@ -40,13 +40,6 @@ class Reading(NamedTuple):
     limits: tuple[str, ...]
 
 
-class MemoryFigures(NamedTuple):
-    """How often the memory of readings knew the answer."""
-
-    hits: int
-    misses: int
-
-
 class RuleEngine:
     """Tags events by the rules of one pack.
 
@@ -65,14 +58,12 @@ class RuleEngine:
     ) -> None:
         self.index = RuleIndex(pack, engine, ScanCache())
         self._sessions = ShellSessions(earlier_commands)
-        self._remembered = remembered
-        self._readings: OrderedDict[tuple[str, bytes], Reading] = OrderedDict()
-        self._hits = self._misses = 0
+        self._readings: Memory[Reading] = Memory(remembered)
 
     @property
     def memory(self) -> MemoryFigures:
         """How often a reading was known, and how often not."""
-        return MemoryFigures(self._hits, self._misses)
+        return self._readings.figures
 
     def handles(self, kind: SourceKind) -> bool:
         """Whether any rule of the pack looks at events of this kind."""
@@ -97,16 +88,10 @@ class RuleEngine:
         """What ``text``, typed in a shell with ``state``, shows."""
         key = (text, state.digest)
         reading = self._readings.get(key)
-        if reading is not None:
-            self._hits += 1
-            self._readings.move_to_end(key)
-            return reading
-        self._misses += 1
-        reading = self._read(text, state)
-        if self._remembered and len(text) <= MAX_REMEMBERED_CHARS:
-            self._readings[key] = reading
-            if len(self._readings) > self._remembered:
-                self._readings.popitem(last=False)
+        if reading is None:
+            reading = self._read(text, state)
+            if len(text) <= MAX_REMEMBERED_CHARS:
+                self._readings.put(key, reading)
         return reading
 
     def findings(self, kind: str, fields: Mapping[str, str], commands: Sequence[SimpleCommand] = ()) -> Findings:

@@ -10,30 +10,42 @@ from functools import lru_cache
 
 import re2
 
-_SECRET_POSITIONS = (
-    r"://[^\s/:@]*:([^\s/@]+)@",
-    r"(?:^|[\s\"'])[\w.-]{1,32}:([^\s\"'|:]+)[\"']?\s*\|\s*(?:sudo\s+)?(?:/[\w/]*)?chpasswd",
-    r"\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^|;&]*?\s-p[\"']?([^\s\"']+)",
-    r"\bsshpass\s+-p\s*[\"']?([^\s\"']+)",
-    r"--?(?:password|passwd|pass|token|secret|api-key)[= ][\"']?([^\s\"']+)",
-    r"\b(?:PASSWORD|MYSQL_PWD|PGPASSWORD|SSHPASS|AWS_SECRET_ACCESS_KEY)=[\"']?([^\s\"';|&]+)",
-    r"\bcurl\b[^|;&]*?\s(?:-u|--user)\s*[\"']?[^\s:\"']*:([^\s\"']+)",
-    r"(?:\s-a|AUTH)\s+[\"']?([^\s\"']+)[\"']?.{0,200}\bredis-cli|\bredis-cli\b[^|;&]*?\s-a\s*[\"']?([^\s\"']+)",
-    r"\bopenssl\b[^|;&]*?\s-(?:k|K)\s+[\"']?([^\s\"']+)",
+_SECRET_POSITIONS: tuple[tuple[tuple[bytes, ...], str], ...] = (
+    ((b"://",), r"://[^\s/:@]*:([^\s/@]+)@"),
+    ((b"chpasswd",), r"(?:^|[\s\"'])[\w.-]{1,32}:([^\s\"'|:]+)[\"']?\s*\|\s*(?:sudo\s+)?(?:/[\w/]*)?chpasswd"),
+    ((b"mysql", b"mariadb"), r"\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^|;&]*?\s-p[\"']?([^\s\"']+)"),
+    ((b"sshpass",), r"\bsshpass\s+-p\s*[\"']?([^\s\"']+)"),
+    (
+        (b"-pass", b"-token", b"-secret", b"-api-key"),
+        r"--?(?:password|passwd|pass|token|secret|api-key)[= ][\"']?([^\s\"']+)",
+    ),
+    (
+        (b"PASSWORD=", b"_PWD=", b"SSHPASS=", b"AWS_SECRET_ACCESS_KEY="),
+        r"\b(?:PASSWORD|MYSQL_PWD|PGPASSWORD|SSHPASS|AWS_SECRET_ACCESS_KEY)=[\"']?([^\s\"';|&]+)",
+    ),
+    ((b"curl",), r"\bcurl\b[^|;&]*?\s(?:-u|--user)\s*[\"']?[^\s:\"']*:([^\s\"']+)"),
+    (
+        (b"redis-cli",),
+        r"(?:\s-a|AUTH)\s+[\"']?([^\s\"']+)[\"']?.{0,200}\bredis-cli|\bredis-cli\b[^|;&]*?\s-a\s*[\"']?([^\s\"']+)",
+    ),
+    ((b"openssl",), r"\bopenssl\b[^|;&]*?\s-(?:k|K)\s+[\"']?([^\s\"']+)"),
 )
+"""Where a secret stands: what a text must hold before it is worth a look, and a pattern whose groups are secrets."""
 
 
 @lru_cache(maxsize=1)
-def _patterns() -> tuple[re2._Regexp, ...]:
+def _patterns() -> tuple[tuple[tuple[bytes, ...], re2._Regexp], ...]:
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
-    return tuple(re2.compile(pattern.encode(), options) for pattern in _SECRET_POSITIONS)
+    return tuple((signs, re2.compile(pattern.encode(), options)) for signs, pattern in _SECRET_POSITIONS)
 
 
 def mask_secrets(data: bytes) -> bytes:
     """``data`` with every secret in a known position replaced by as many ``*``."""
     masked = data
-    for pattern in _patterns():
+    for signs, pattern in _patterns():
+        if not any(sign in data for sign in signs):
+            continue
         for found in pattern.finditer(data):
             for group in range(1, pattern.groups + 1):
                 start, end = found.span(group)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from decnet.models.rule import Term
-    from decnet.ttp.condition import Condition
+    from decnet.ttp.condition import Condition, Proof
 
 DEFAULT_KIND = "command"
 
@@ -50,18 +50,23 @@ class SessionCondition:
             yield from part.all_steps()
 
 
-class Sighting(NamedTuple):
-    """An event that made a step true. Sightings compare by their order in the session.
-
-    ``offset`` is where in the event's text the term was found, so that one line can show two steps in order.
-    """
+class Place(NamedTuple):
+    """Where in a session something was seen. ``offset`` is into the event's text: one line can show two steps."""
 
     observed_at: int
     seq: int
     offset: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sighting:
+    """An event that made a step true: where, the value that a count tells apart, and what the step found in it."""
+
+    place: Place
     event: bytes
     value: str
-    matched: str
+    proof: Proof
+    fields: Mapping[str, str]
 
 
 Sightings = Mapping[Step, Sequence[Sighting]]
@@ -124,11 +129,11 @@ def _find_sequence(condition: SessionCondition, sightings: Sightings) -> tuple[S
     for start in sightings.get(first, ()):
         chain = [start]
         for step in rest:
-            following = next((seen for seen in sightings.get(step, ()) if seen[:3] > chain[-1][:3]), None)
+            following = next((seen for seen in sightings.get(step, ()) if seen.place > chain[-1].place), None)
             if following is None:
                 return ()  # a later start has no earlier continuation
             chain.append(following)
-        if condition.within_us is None or chain[-1].observed_at - start.observed_at <= condition.within_us:
+        if condition.within_us is None or chain[-1].place.observed_at - start.place.observed_at <= condition.within_us:
             return tuple(chain)
     return ()
 
@@ -141,7 +146,10 @@ def _find_count(condition: SessionCondition, sightings: Sightings) -> tuple[Sigh
     for seen in sightings.get(step, ()):
         window.append(seen)
         values[seen.value] += 1
-        while condition.within_us is not None and seen.observed_at - window[0].observed_at > condition.within_us:
+        while (
+            condition.within_us is not None
+            and seen.place.observed_at - window[0].place.observed_at > condition.within_us
+        ):
             _drop(values, window.popleft().value)
         if (len(values) if step.distinct else len(window)) >= condition.least:
             return tuple({held.value: held for held in window}.values()) if step.distinct else tuple(window)

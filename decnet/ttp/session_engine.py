@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from decnet.models.actor import SessionUuid, attacker_uuid
@@ -12,16 +13,18 @@ from decnet.models.tag import MIN_STORED_CONFIDENCE, TTPTag, compute_tag_uuid
 from decnet.shell import EMPTY, unroll
 from decnet.ttp.condition import CommandFound
 from decnet.ttp.emit import evidence_of
-from decnet.ttp.engine import is_shell_line, text_fields
+from decnet.ttp.engine import MAX_REMEMBERED_CHARS, REMEMBERED_TEXTS, is_shell_line, text_fields
 from decnet.ttp.index import RuleIndex
+from decnet.ttp.memory import Memory
 from decnet.ttp.pack import CompiledEmit, Pack
 from decnet.ttp.scan_cache import ScanCache
-from decnet.ttp.session_condition import SessionProof, Sighting, Step, holds
+from decnet.ttp.session_condition import Place, SessionProof, Sighting, Step, holds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from decnet.models.event import Payload
+    from decnet.shell import ShellState
     from decnet.ttp.index import Hit
     from decnet.ttp.pack import CompiledRule
     from decnet.ttp.session_condition import SessionCondition
@@ -86,6 +89,7 @@ class SessionEngine:
         for rule, condition in self._rules:
             for step in condition.all_steps():
                 self._steps[_rule_of_step(rule, step)] = step
+        self._readings: Memory[tuple[Sequence[Hit], ShellState]] = Memory(REMEMBERED_TEXTS)
         self._index = RuleIndex(Pack(tuple(self._steps), pack.digest), cache=ScanCache())
         self.kinds = frozenset(SourceKind(step.kind) for step in self._steps.values())
         """Kinds of events that session rules look at; a session without any of them shows nothing."""
@@ -106,24 +110,30 @@ class SessionEngine:
 
     def _sightings(self, events: Iterable[SessionEvent]) -> Iterator[tuple[Step, Sighting]]:
         state = EMPTY
-        for number, event in enumerate(events):
+        for event in islice(events, MAX_EVENTS):
             kind, payload = event.source_kind, event.payload
-            if number >= MAX_EVENTS:
-                return
-            if not self._index.handles(kind):
+            if kind not in self.kinds:
                 continue
             fields = text_fields(payload)
             if kind == COMMAND and isinstance(payload, CommandPayload) and is_shell_line(payload):
-                unrolled = unroll(payload.command_text, state)
-                state = unrolled.state
-                hits: Sequence[Hit] = self._index.match(kind, fields, unrolled.commands)
+                hits, state = self._read(payload.command_text, state)
             else:
                 hits = self._index.match(kind, fields)
             for hit in hits:
                 step = self._steps[hit.rule]
+                place = Place(event.observed_at, event.seq, _offset(hit))
                 value = fields.get(step.distinct, "") if step.distinct else ""
-                matched = str(evidence_of(kind, hit.proof, fields)["matched"])
-                yield step, Sighting(event.observed_at, event.seq, _offset(hit), event.id, value, matched)
+                yield step, Sighting(place, event.id, value, hit.proof, fields)
+
+    def _read(self, text: str, state: ShellState) -> tuple[Sequence[Hit], ShellState]:
+        key = (text, state.digest)
+        known = self._readings.get(key)
+        if known is None:
+            unrolled = unroll(text, state)
+            known = self._index.match(COMMAND, {"command_text": text}, unrolled.commands), unrolled.state
+            if len(text) <= MAX_REMEMBERED_CHARS:
+                self._readings.put(key, known)
+        return known
 
 
 def session_tags(session: EndedSession, hits: Iterable[SessionHit]) -> list[TTPTag]:
@@ -163,15 +173,19 @@ def session_tags(session: EndedSession, hits: Iterable[SessionHit]) -> list[TTPT
 
 def _evidence_of(hit: SessionHit) -> dict[str, object]:
     """The events that prove it, in their order, with the first few quoted."""
-    seen = sorted({sighting for found in hit.proof.values() for sighting in found})
+    seen = sorted({sighting for found in hit.proof.values() for sighting in found}, key=lambda sighting: sighting.place)
     return {
         "terms": list(hit.proof),
         "events": [sighting.event.hex() for sighting in seen[:MAX_QUOTED]],
-        "matched": [sighting.matched for sighting in seen[:MAX_QUOTED]],
+        "matched": [_quoted(sighting) for sighting in seen[:MAX_QUOTED]],
         "count": len(seen),
-        "first": seen[0].observed_at if seen else 0,
-        "last": seen[-1].observed_at if seen else 0,
+        "first": seen[0].place.observed_at if seen else 0,
+        "last": seen[-1].place.observed_at if seen else 0,
     }
+
+
+def _quoted(sighting: Sighting) -> str:
+    return str(evidence_of(COMMAND, sighting.proof, sighting.fields)["matched"])
 
 
 def _rule_of_step(rule: CompiledRule, step: Step) -> CompiledRule:
