@@ -77,9 +77,10 @@ class CommandIndex:
 
     def _part(self, name: str, patterns: dict[str, list[int]], engine: Engine | None, cache: ScanCache | None) -> _Part:
         named = [self._terms[number].programs for numbers in patterns.values() for number in numbers]
+        leaves = [Leaf(name, "pattern", (pattern,)) for pattern in patterns]
         return _Part(
             texts=TEXTS[name],
-            scanner=scanner_of([Leaf(name, "pattern", (pattern,)) for pattern in patterns], engine, cache),
+            scanner=scanner_of(dict(enumerate(leaves)), engine, cache),
             terms=tuple(tuple(numbers) for numbers in patterns.values()),
             programs=frozenset().union(*named) if all(named) else None,
         )

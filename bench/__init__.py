@@ -1,0 +1,1 @@
+"""Benchmarks. ``make bench`` runs them all; each prints medians, and ratios measured in the same run."""
