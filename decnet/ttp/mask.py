@@ -10,6 +10,8 @@ from functools import lru_cache
 
 import re2
 
+from decnet.ttp.match import find_pattern
+
 _SECRET_POSITIONS = (
     r"://[^\s/:@]*:([^\s/@]+)@",
     r"(?:^|[\s\"'])[\w.-]{1,32}:([^\s\"'|:]+)[\"']?\s*\|\s*(?:sudo\s+)?(?:/[\w/]*)?chpasswd",
@@ -23,6 +25,10 @@ _SECRET_POSITIONS = (
 )
 
 
+_ANY_POSITION = "|".join(_SECRET_POSITIONS)
+"""Nearly every text has no secret: one search tells, at a tenth of what all of them cost."""
+
+
 @lru_cache(maxsize=1)
 def _patterns() -> tuple[re2._Regexp, ...]:
     options = re2.Options()
@@ -32,6 +38,8 @@ def _patterns() -> tuple[re2._Regexp, ...]:
 
 def mask_secrets(data: bytes) -> bytes:
     """``data`` with every secret in a known position replaced by as many ``*``."""
+    if find_pattern(_ANY_POSITION)(data) is None:
+        return data
     masked = data
     for pattern in _patterns():
         for found in pattern.finditer(data):
