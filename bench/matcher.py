@@ -1,10 +1,11 @@
-"""The matcher: events decoded and matched per second at 60, 600 and 6,000 text rules, against a loop over ``re``.
+"""The matcher: events decoded and matched per second at 60, 600 and 6,000 text rules, against ``json`` and a loop over ``re``.
 
 The further rules hit nothing, so that hits are equal at every size. No result is remembered between events.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import statistics
 import time
@@ -12,13 +13,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bench.text_rules import pack, patterns, texts
+from bench.text_rules import exec_pack, pack, patterns, texts
+from decnet.shell import unroll
 from decnet.ttp.index import RuleIndex
 from decnet.ttp.naive import NaiveIndex
 from decnet.ttp.scan_cache import ScanCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from decnet.shell import SimpleCommand
 
 SIZES = (60, 600, 6_000)
 EVENTS = 20_000
@@ -42,39 +46,64 @@ def main() -> None:
     """Print the figures."""
     lines = list(_lines())
     indexes = {size: RuleIndex(pack(size), cache=ScanCache()) for size in SIZES}
-    taken: dict[int, list[float]] = {size: [] for size in SIZES}
-    loops: dict[int, list[float]] = {size: [] for size in SIZES}
-    for _ in range(RUNS):
-        for size, (index_seconds, loop_seconds) in _one_run(indexes, lines).items():
-            taken[size].append(index_seconds)
-            loops[size].append(loop_seconds)
     print(f"matcher, {EVENTS:,} command lines, decoded and matched, nothing remembered; medians of {RUNS}, one core")
     for size in SIZES:
-        _print_speed(indexes[size], taken[size], loops[size], lines)
+        _print_speed(indexes[size], lines)
         _print_start_and_engines(size, lines)
-    growth = statistics.median(taken[SIZES[-1]]) / statistics.median(taken[SIZES[0]])
+    by_size = [[_seconds_per_event(index, lines) for index in indexes.values()] for _ in range(RUNS)]
+    growth = statistics.median(run[-1] / run[0] for run in by_size)
     print(f"  growth from {SIZES[0]} to {SIZES[-1]:,} rules at equal hits: {growth:.2f} x")
+    _print_commands()
 
 
-def _one_run(indexes: dict[int, RuleIndex], lines: list[bytes]) -> dict[int, tuple[float, float]]:
-    """Seconds per event by the index and by a loop, per size; in small turns, so that a busy moment hits all alike."""
-    loops = {size: [re.compile(pattern).search for pattern in patterns(size)] for size in indexes}
-    sums = dict.fromkeys(indexes, (0.0, 0.0))
+def _print_commands() -> None:
+    """The same through the shell view, with ``exec`` rules."""
+    some = texts(EVENTS // 5)
+    indexes = {size: RuleIndex(exec_pack(size), cache=ScanCache()) for size in SIZES}
+    views = {text: unroll(text).commands for text in some}
+    print(f"shell view and exec rules, {len(some):,} command lines, nothing remembered; medians of {RUNS}, one core")
+    medians = {}
+    for size, index in indexes.items():
+        whole, alone = [], []
+        for _ in range(RUNS):
+            whole.append(_seconds(index, some, lambda text: unroll(text).commands))
+            alone.append(_seconds(index, some, views.__getitem__))
+        medians[size] = statistics.median(alone)
+        hits = sum(len(index.match("command", {}, view)) for view in views.values()) / len(views)
+        print(
+            f"  {size:>5} rules  {1 / statistics.median(whole):,.0f} lines/s with the view, {1 / medians[size]:,.0f} "
+            f"lines/s match alone; {hits:.2f} hits per line"
+        )
+    print(f"  growth of match from {SIZES[0]} to {SIZES[-1]:,} rules: {medians[SIZES[-1]] / medians[SIZES[0]]:.2f} x")
+
+
+def _seconds(index: RuleIndex, some: list[str], view: Callable[[str], Sequence[SimpleCommand]]) -> float:
+    start = time.process_time()
+    for text in some:
+        index.match("command", {"command_text": text}, view(text))
+    return (time.process_time() - start) / len(some)
+
+
+def _one_run(index: RuleIndex, lines: list[bytes]) -> tuple[float, float]:
+    """Seconds per event by the index and by a loop, in small turns, so that a busy moment of the machine hits both."""
+    size = len(index.pack.rules)
+    searches = [re.compile(pattern).search for pattern in patterns(size)]
+    by_index = by_loop = 0.0
     for start in range(0, EVENTS, EVENTS // TURNS):
         some = lines[start : start + EVENTS // TURNS]
-        for size, index in indexes.items():
-            by_index, by_loop = sums[size]
-            by_index += _seconds_per_event(index, some) / TURNS
-            sums[size] = by_index, by_loop + _loop_seconds(loops[size], some[: NAIVE_EVENTS[size] // TURNS]) / TURNS
-    return sums
+        by_index += _seconds_per_event(index, some) / TURNS
+        by_loop += _loop_seconds(searches, some[: NAIVE_EVENTS[size] // TURNS]) / TURNS
+    return by_index, by_loop
 
 
-def _print_speed(index: RuleIndex, taken: list[float], loop: list[float], lines: list[bytes]) -> None:
+def _print_speed(index: RuleIndex, lines: list[bytes]) -> None:
+    taken, loop = zip(*(_one_run(index, lines) for _ in range(RUNS)), strict=True)
     seconds, loop_seconds = statistics.median(taken), statistics.median(loop)
+    ratio = statistics.median(by_loop / by_index for by_index, by_loop in zip(taken, loop, strict=True))
     hits = sum(len(index.match("command", {"command_text": _decode(line).input})) for line in lines)
     print(
         f"  {len(index.pack.rules):>5} rules  {1 / seconds:,.0f} events/s (min {1 / max(taken):,.0f}, max "
-        f"{1 / min(taken):,.0f}); {loop_seconds / seconds:,.0f} x a re loop at {1 / loop_seconds:,.0f}/s; "
+        f"{1 / min(taken):,.0f}); {ratio:,.0f} x a re loop at {1 / loop_seconds:,.0f}/s; "
         f"{hits / len(lines):.2f} hits per event"
     )
     print(f"               {_latencies(index, lines)}")
@@ -127,12 +156,12 @@ def _seconds_per_event(index: RuleIndex | NaiveIndex, lines: list[bytes]) -> flo
 
 
 def _loop_seconds(searches: Sequence[Callable[[str], object]], lines: list[bytes]) -> float:
-    """The naive way: each pattern in turn. Without decoding, which is in its favour."""
-    texts_ = [_decode(line).input for line in lines]
+    """The naive way with the same task: the line read by ``json``, then each pattern in turn."""
     start = time.process_time()
-    for text in texts_:
+    for line in lines:
+        text = json.loads(line)["input"]
         [number for number, search in enumerate(searches) if search(text)]
-    return (time.process_time() - start) / len(texts_)
+    return (time.process_time() - start) / len(lines)
 
 
 def _latencies(index: RuleIndex, lines: list[bytes]) -> str:

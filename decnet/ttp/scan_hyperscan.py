@@ -44,18 +44,19 @@ class HyperscanScanner:
         for number in self._always:
             log.warning("Hyperscan does not take %r; RE2 tries it on every text", leaves[number].values[0])
         self._database = database
+        self._scan = database.scan if database else None
         self._of_thread = threading.local()
 
     def propose(self, data: bytes) -> list[int]:
         """Numbers of the terms that may be true on ``data``."""
         found = [*self._always]
-        if self._database is None:
+        if self._scan is None:
             return found
         try:
             scratch = self._of_thread.scratch
         except AttributeError:
             scratch = self._of_thread.scratch = hyperscan.Scratch(self._database)
-        self._database.scan(data, _note, 0, found, scratch)
+        self._scan(data, _note, 0, found, scratch)
         return found
 
 
