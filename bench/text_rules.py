@@ -37,7 +37,7 @@ PATTERNS = (
     _START + r"(?:ldapsearch|bloodhound|sharphound|rusthound|windapsearch)\b",
     _START + r"(?:smbclient\s+-L|enum4linux|nbtscan|rpcclient|smbmap)\b",
     _START + r"(?:useradd|adduser|newusers)\s|(?:>>|tee\s+-a)\s*/etc/passwd\b",
-    _START + r"(?:usermod|gpasswd|groupadd|chage)\s",
+    _START + r"(?:usermod|gpasswd|groupadd|groupmod)\s",
     _START + r"(?:passwd|chpasswd)\b",
     _START + r"crontab\s+(?:-\s|/|\S+\.txt)|/etc/cron\.(?:d|daily|hourly|weekly|monthly)/|/var/spool/cron",
     r"(?i)\bconfig\s+set\s+(?:dir|dbfilename)\b",

@@ -46,7 +46,7 @@ BROKEN = {
     "fold_beyond_ascii": GOOD.replace("who+ami", "(?i)café"),
     "large_pattern": GOOD.replace("who+ami", "(?:a.{1,30}b|c.{1,30}d){20}x"),
     "exec_of_nothing": GOOD.replace("{pattern: 'who+ami'}", "{exec: {}}"),
-    "exec_misspelt_part": GOOD.replace("{pattern: 'who+ami'}", "{exec: {progam: find}}"),
+    "exec_misspelt_part": GOOD.replace("{pattern: 'who+ami'}", "{exec: {prgram: find}}"),
     "exec_program_with_folder": GOOD.replace("{pattern: 'who+ami'}", "{exec: {program: [id, /bin/id]}}"),
     "exec_with_field": GOOD.replace("{pattern: 'who+ami'}", "{field: command_text, exec: {program: id}}"),
     "exec_bad_patterns": GOOD.replace("{pattern: 'who+ami'}", "{exec: {args: '(a', args_not: '(?!a)b', path: 'x*'}}"),
