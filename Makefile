@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 COWRIE := .venv-cowrie
 
-.PHONY: help demo test check format bench golden recording picture clean
+.PHONY: help demo test check format bench fuzz golden recording picture clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,10 @@ picture: $(VENV)/.dev ## draw the picture in the README anew
 
 bench: $(VENV)/.dev ## measure speed, print ratios
 	@$(BIN)/python -m bench
+
+fuzz: $(VENV)/.dev ## a million random inputs through the shell view, a hundred thousand through every matcher
+	@$(BIN)/python -m tests.shell.fuzz 1000000
+	@$(BIN)/python -m tests.ttp.fuzz 100000
 
 golden: $(VENV)/.dev ## rewrite golden files after a wanted change
 	@$(BIN)/pytest -q --golden

@@ -50,9 +50,11 @@ def an_event(
     )
 
 
-def a_command(text: str, *, at: int = NOON, src: str = "198.51.100.7", session: str = "s1") -> Event:
+def a_command(
+    text: str, *, at: int = NOON, src: str = "198.51.100.7", session: str = "s1", stdin: bool = False
+) -> Event:
     """The attacker typed ``text``."""
-    return an_event(COMMAND, CommandPayload(text), at=at, src=src, session=session)
+    return an_event(COMMAND, CommandPayload(text, stdin=stdin), at=at, src=src, session=session)
 
 
 def a_login(*, success: bool, at: int = NOON, session: str = "s1") -> Event:

@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from decnet.ttp.condition import Leaf
-from decnet.ttp.exec_term import TEXTS, holds
+from decnet.ttp.exec_term import TEXTS, ExecTerm, holds
 from decnet.ttp.scan import scanner_of
 from decnet.ttp.trigger import pattern_share
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from decnet.ttp.exec_term import ExecTerm, SimpleCommandView, Texts
-    from decnet.ttp.scan import Engine, Scanner
+    from decnet.ttp.exec_term import SimpleCommandView, Texts
+    from decnet.ttp.scan import Engine
     from decnet.ttp.scan_cache import ScanCache
 
-Numbers = tuple[int, ...]
+Awake = tuple[tuple[int, ExecTerm], ...]
+"""Numbers of terms to look at, each with what is left to ask once its trigger was seen."""
+
+_PLAIN = frozenset({"args", "path"})
+"""Parts that every command has; the others are redirections and assignments."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(NamedTuple):
     """One part of a command that patterns are searched in, such as its arguments.
 
-    ``terms`` are those to look at when a pattern is proposed. The part is scanned for the programs that those terms
-    name; ``programs`` is None where one of them names none.
+    ``woken`` has, per pattern, the terms that it is the trigger of. The part is scanned for the programs that those
+    terms name; ``programs`` is None where one of them names none.
     """
 
     texts: Texts
-    scanner: Scanner
-    terms: tuple[Numbers, ...]
+    propose: Callable[[bytes], list[int]]
+    woken: tuple[Awake, ...]
     programs: frozenset[str] | None
 
 
@@ -41,45 +44,66 @@ class CommandIndex:
     """
 
     def __init__(self, terms: Sequence[ExecTerm], engine: Engine | None = None, cache: ScanCache | None = None) -> None:
-        self._terms = tuple(terms)
-        by_program: dict[str, list[int]] = {}
+        by_program: dict[str, Awake] = {}
         by_part: dict[str, dict[str, list[int]]] = {}
-        always: list[int] = []
+        always: Awake = ()
         for number, term in enumerate(terms):
             if term.patterns:
                 part, pattern = min(term.patterns, key=lambda item: pattern_share(item[1]))
                 by_part.setdefault(part, {}).setdefault(pattern, []).append(number)
             elif term.programs:
+                rest = replace(term, programs=frozenset())
                 for program in term.programs:
-                    by_program.setdefault(program, []).append(number)
+                    by_program[program] = (*by_program.get(program, ()), (number, rest))
             else:
-                always.append(number)
-        self._by_program = {program: tuple(numbers) for program, numbers in by_program.items()}
-        self._parts = tuple(self._part(name, patterns, engine, cache) for name, patterns in sorted(by_part.items()))
-        self._always = tuple(always)
+                always += ((number, term),)
+        parts = {name: _part(name, terms, patterns, engine, cache) for name, patterns in sorted(by_part.items())}
+        self._by_program = by_program
+        self._parts = tuple(parts.values())
+        self._plain_parts = tuple(part for name, part in parts.items() if name in _PLAIN)
+        self._always = always
 
     def find(self, commands: Sequence[SimpleCommandView]) -> dict[int, SimpleCommandView]:
         """Numbers of the terms that are true, each with the first command that it is true for."""
         found: dict[int, SimpleCommandView] = {}
-        terms = self._terms
         for command in commands:
             program = command.program
             awake = self._always + self._by_program.get(program, ())
-            for part in self._parts:
-                if part.programs is None or program in part.programs:
-                    for text in part.texts(command):
-                        for pattern in part.scanner.propose(text.encode()):
-                            awake += part.terms[pattern]
-            for number in awake:
-                if number not in found and holds(terms[number], command):
+            for texts, propose, woken, programs in self._parts if _has_more(command) else self._plain_parts:
+                if programs is None or program in programs:
+                    for text in texts(command):
+                        for pattern in propose(text.encode()) if text else ():
+                            awake += woken[pattern]
+            for number, rest in awake:
+                if number not in found and holds(rest, command):
                     found[number] = command
         return found
 
-    def _part(self, name: str, patterns: dict[str, list[int]], engine: Engine | None, cache: ScanCache | None) -> _Part:
-        named = [self._terms[number].programs for numbers in patterns.values() for number in numbers]
-        return _Part(
-            texts=TEXTS[name],
-            scanner=scanner_of([Leaf(name, "pattern", (pattern,)) for pattern in patterns], engine, cache),
-            terms=tuple(tuple(numbers) for numbers in patterns.values()),
-            programs=frozenset().union(*named) if all(named) else None,
-        )
+
+def _part(
+    name: str,
+    terms: Sequence[ExecTerm],
+    patterns: dict[str, list[int]],
+    engine: Engine | None,
+    cache: ScanCache | None,
+) -> _Part:
+    scanner = scanner_of(dict(enumerate(Leaf(name, "pattern", (pattern,)) for pattern in patterns)), engine, cache)
+    named = [terms[number].programs for numbers in patterns.values() for number in numbers]
+
+    def rest(place: int, pattern: str, term: ExecTerm) -> ExecTerm:
+        known = {(name, pattern)} if place in scanner.exact else set()
+        return replace(term, patterns=tuple(part for part in term.patterns if part not in known))
+
+    return _Part(
+        texts=TEXTS[name],
+        propose=scanner.propose,
+        woken=tuple(
+            tuple((number, rest(place, pattern, terms[number])) for number in numbers)
+            for place, (pattern, numbers) in enumerate(patterns.items())
+        ),
+        programs=frozenset().union(*named) if all(named) else None,
+    )
+
+
+def _has_more(command: SimpleCommandView) -> bool:
+    return bool(command.redirects or command.assignments)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from decnet.ttp.exec_term import ExecTerm, SimpleCommandView, exec_term_of
-from decnet.ttp.match import FINDERS, Span
+from decnet.ttp.match import FINDERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from decnet.models.rule import Term
+    from decnet.ttp.match import Finder
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +51,17 @@ class Condition:
             yield from part.leaves()
 
 
-class TextFound(NamedTuple):
-    """Where in a field a term is true."""
+class CommandFound(msgspec.Struct, frozen=True):
+    """An ``exec`` term, and the first command of the shell view that it is true for."""
 
-    field: str
-    span: Span
-
-
-class CommandFound(NamedTuple):
-    """The command of the shell view that an ``exec`` term is true for."""
-
+    term: ExecTerm
     command: SimpleCommandView
 
 
-Found = TextFound | CommandFound
+Found = Leaf | CommandFound
 Truth = Callable[[Condition], Found | None]
 Proof = dict[str, Found]
-"""Path of a term in the rule file → what shows that it is true; terms under ``not`` prove nothing."""
+"""Path of a term in the rule file → the leaf that is true; terms under ``not`` prove nothing."""
 
 
 def condition_of(term: Term, default_field: str, path: str = "match") -> Condition:
@@ -117,7 +114,7 @@ def _all_hold(parts: tuple[Condition, ...], truth: Truth, proof: Proof) -> bool:
     return True
 
 
-def finder_of(leaf: Leaf) -> Callable[[bytes], Span | None]:
+def finder_of(leaf: Leaf) -> Finder:
     """The function that decides ``leaf`` on the bytes of its field.
 
     :raises decnet.ttp.match.PatternRefused: the leaf is a pattern that RE2 does not take.

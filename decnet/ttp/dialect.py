@@ -7,6 +7,7 @@ in the rule    RE2 over Latin-1 bytes     written for Hyperscan
 =============  =========================  =====================================
 ``$``          end of the text only       ``\z`` (theirs also stops before \n)
 ``\s``         tab, LF, FF, CR, space     that class (theirs has VT as well)
+``\d``, ``\w``  ASCII                      those classes
 ``\v``         VT                         ``\x0b`` (theirs is a class)
 ``(?P<n>…)``   a group                    ``(?:…)``
 ``\Q…\E``      literal text               its bytes
@@ -23,8 +24,15 @@ from functools import lru_cache
 
 from decnet.ttp.match import REMEMBERED_PATTERNS, PatternRefused
 
-_SPACES = r"\x09\x0a\x0c\x0d\x20"
-_NO_SPACES = r"\x00-\x08\x0b\x0e-\x1f\x21-\xff"
+_CLASSES = {
+    "d": "0-9",
+    "D": r"\x00-\x2f\x3a-\xff",
+    "s": r"\x09\x0a\x0c\x0d\x20",
+    "S": r"\x00-\x08\x0b\x0e-\x1f\x21-\xff",
+    "w": "0-9A-Z_a-z",
+    "W": r"\x00-\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\xff",
+}
+"""What RE2's classes hold, over bytes."""
 _FIRST_NON_ASCII = 0x80
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_ /,;:=!@%&~'\"`<>")
@@ -39,10 +47,13 @@ _POSIX_CLASS = re.compile(r"\[:\^?\w+:\]")
 class HyperscanForm:
     """A pattern as Hyperscan reads it.
 
+    ``is_exact``: all that it is made of is spelt out and means the same in both engines, so that Hyperscan's word is
+    enough. Left out are line anchors (``(?m)``) and POSIX classes, whose spelling we leave to the engine.
     ``has_inner_anchor``: something precedes a ``^`` or follows a ``$``, which Hyperscan takes in rare cases only.
     """
 
     expression: bytes
+    is_exact: bool = True
     has_inner_anchor: bool = False
 
 
@@ -60,7 +71,7 @@ def pattern_form(pattern: str) -> HyperscanForm:
     """
     reader = _Reader(pattern.encode().decode("latin-1"))
     reader.alternation(_Flags())
-    return HyperscanForm("".join(reader.out).encode(), reader.has_inner_anchor)
+    return HyperscanForm("".join(reader.out).encode(), reader.is_exact, reader.has_inner_anchor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +99,7 @@ class _Reader:
         self.text = text
         self.at = 0
         self.out: list[str] = []
+        self.is_exact = True
         self.has_inner_anchor = False
 
     def alternation(self, flags: _Flags) -> _Anchors:
@@ -128,6 +140,8 @@ class _Reader:
         if "U" in letters:
             raise PatternRefused("(?U) changes which text is found first, never whether; leave it out")
         on, _, off = letters.partition("-")
+        if "m" in on:
+            self.is_exact = False
         return _Flags(
             fold=(flags.fold or "i" in on) and "i" not in off,
             multi_line=(flags.multi_line or "m" in on) and "m" not in off,
@@ -180,15 +194,12 @@ class _Reader:
             self.at += 2
             self.out.append("\\" + char)
             return _Anchors(start=char == "A", end=char == "z", only=True)
-        elif char in "bBwW":
+        elif char in "bB":
             self.at += 2
             self.out.append("\\" + char)
-        elif char in "sS":
+        elif char in _CLASSES:
             self.at += 2
-            self.out.append(f"[{_SPACES}]" if char == "s" else f"[{_NO_SPACES}]")
-        elif char in "dD":
-            self.at += 2
-            self.out.append("\\" + char)
+            self.out.append(f"[{_CLASSES[char]}]")
         else:
             self._literal(self._escaped_char(), flags)
         return _NO_ANCHORS
@@ -244,9 +255,10 @@ class _Reader:
         if found := _POSIX_CLASS.match(self.text, self.at):
             self.at = found.end()
             self.out.append(found[0])
-        elif char == "\\" and (kind := self.text[self.at + 1]) in "dDwWsS":
+            self.is_exact = False
+        elif char == "\\" and (kind := self.text[self.at + 1]) in _CLASSES:
             self.at += 2
-            self.out.append({"s": _SPACES, "S": _NO_SPACES}.get(kind, "\\" + kind))
+            self.out.append(_CLASSES[kind])
         else:
             self._literal(self._class_char(), flags)
             if self.text[self.at] == "-" and self.text[self.at + 1] != "]":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from decnet.models.actor import attacker_uuid
 from decnet.models.event import COMMAND
 from decnet.models.tag import MIN_STORED_CONFIDENCE, TTPTag, compute_tag_uuid
-from decnet.ttp.condition import CommandFound, TextFound
+from decnet.ttp.condition import CommandFound, Leaf, finder_of
 from decnet.ttp.mask import mask_secrets
 
 if TYPE_CHECKING:
@@ -34,13 +34,20 @@ def evidence_of(source_kind: str, proof: Proof, fields: Mapping[str, str]) -> Ev
     command = next((found.command for found in proof.values() if isinstance(found, CommandFound)), None)
     if command is not None:
         return _command_evidence(command, terms, fields)
-    texts = [found for found in proof.values() if isinstance(found, TextFound)]
-    if not texts:
-        matched: dict[str, object] = {"matched": "", "start": 0, "end": 0, "terms": []}
-        return matched if source_kind == COMMAND else {"field": "", **matched}
-    name, (start, end) = max(texts, key=lambda found: found.span[1] - found.span[0])
-    evidence = _quotation(fields[name], start, end, terms)
+    name, start, end = _longest_match(proof, fields)
+    evidence = _quotation(fields.get(name, ""), start, end, terms)
     return evidence if source_kind == COMMAND else {"field": name, **evidence}
+
+
+def _longest_match(proof: Proof, fields: Mapping[str, str]) -> tuple[str, int, int]:
+    """Field, start and end of the longest text that a term of ``proof`` matched; an empty name if there is none."""
+    longest = ("", 0, 0)
+    for leaf in proof.values():
+        if isinstance(leaf, Leaf) and (span := finder_of(leaf)(fields[leaf.field].encode())) is not None:
+            start, end = span
+            if not longest[0] or end - start > longest[2] - longest[1]:
+                longest = (leaf.field, start, end)
+    return longest
 
 
 def _quotation(text: str, start: int, end: int, terms: list[str]) -> dict[str, object]:

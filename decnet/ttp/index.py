@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from decnet.ttp.command_index import CommandIndex
-from decnet.ttp.condition import CommandFound, Leaf, TextFound, evaluate, finder_of, numbered
+from decnet.ttp.condition import CommandFound, Leaf, Proof, evaluate, finder_of, numbered
 from decnet.ttp.exec_term import ExecTerm
+from decnet.ttp.pack import CompiledEmit, CompiledRule
 from decnet.ttp.scan import scanner_of
 from decnet.ttp.trigger import is_whole_field, triggers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from decnet.ttp.condition import AnyLeaf, Condition, Found, Proof, Truth
+    from decnet.ttp.condition import AnyLeaf, Condition, Found, Truth
     from decnet.ttp.exec_term import SimpleCommandView
     from decnet.ttp.match import Finder
-    from decnet.ttp.pack import CompiledEmit, CompiledRule, Pack
+    from decnet.ttp.pack import Pack
     from decnet.ttp.scan import Engine, Scanner
     from decnet.ttp.scan_cache import ScanCache
 
 Numbers = tuple[int, ...]
 
-_LAST = ("\U0010ffff", True)
-"""Sorts behind every field."""
+
+class _Undecided:
+    """Stands for the truth of a leaf that a scanner proposed and RE2 has not looked at yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+Known = dict[int, "Found | _Undecided | None"]
+
+
+class Hit(msgspec.Struct, frozen=True):
     """A rule that fired: the emits that apply, and what proves it."""
 
     rule: CompiledRule
@@ -37,12 +42,12 @@ class Hit:
 
 
 class _Field(NamedTuple):
-    """The leaves on one field. Those that are scanned have the numbers from ``first`` on, in the scanner's order."""
+    """The leaves on one field; ``certain`` are those that are true whenever they are proposed."""
 
     name: str
-    first: int
     scanner: Scanner | None
     wholes: dict[bytes, Numbers]
+    certain: frozenset[int]
 
 
 class _Rule(NamedTuple):
@@ -77,13 +82,21 @@ class RuleIndex:
         self._fields = {name: self._field(name, texts, engine, cache) for name in {leaf.field: None for leaf in texts}}
         self._finders: tuple[Finder, ...] = tuple(map(finder_of, texts))
         self._first_exec = len(texts)
-        self._commands = CommandIndex([leaf for leaf in leaves if isinstance(leaf, ExecTerm)], engine, cache)
+        self._terms = tuple(leaf for leaf in leaves if isinstance(leaf, ExecTerm))
+        self._commands = CommandIndex(self._terms, engine, cache)
         self._texts = tuple(texts)
-        self._kinds = {kind: self._kind(kind) for rule in pack.rules for kind in rule.conditions}
+        certain = {number for field in self._fields.values() for number in field.certain}
+        self._proposed = tuple(leaf if number in certain else _Undecided() for number, leaf in enumerate(texts))
+        self._kinds = {kind: self._kind(kind) for kind in {kind for rule in pack.rules for kind in rule.conditions}}
 
     def handles(self, source_kind: str) -> bool:
         """Whether any rule looks at events of this kind."""
         return source_kind in self._kinds
+
+    def asks_commands(self, source_kind: str) -> bool:
+        """Whether any rule for this kind looks at what a text would run."""
+        kind = self._kinds.get(source_kind)
+        return kind is not None and kind.asks_commands
 
     def match(
         self, source_kind: str, fields: Mapping[str, str], commands: Sequence[SimpleCommandView] = ()
@@ -96,31 +109,41 @@ class RuleIndex:
         kind = self._kinds.get(source_kind)
         if kind is None:
             return ()
-        seen = _seen(kind.fields, fields)
-        run = self._commands.find(commands) if commands and kind.asks_commands else None
-        if not seen and not run and not kind.always:
+        known: Known = {}
+        data = _look(kind.fields, fields, self._proposed, known)
+        if commands and kind.asks_commands:
+            for number, command in self._commands.find(commands).items():
+                term_number = self._first_exec + number
+                known[term_number] = CommandFound(self._terms[number], command)
+        if not known and not kind.always:
             return ()
-        if run:
-            seen += [self._first_exec + number for number in run]
-        woken = kind.woken
-        places = {place for number in seen for place in woken.get(number, ())}
-        places.update(kind.always)
-        if not places:
-            return ()
-        truth: Truth = _Sight(self._texts, self._finders, fields, seen).truth
-        if run:
-            truth = _with_commands(truth, {self._first_exec + number: found for number, found in run.items()})
-        return _fired([kind.rules[place] for place in sorted(places)], truth)
+        places = _places(kind, known)
+        return _fired(kind.rules, places, self._truth(known, data)) if places else ()
+
+    def _truth(self, known: Known, data: Mapping[str, bytes]) -> Truth:
+        """Tells which leaves are true: of those proposed, the certain ones, and each that RE2 then finds."""
+        texts, finders = self._texts, self._finders
+
+        def truth(condition: Condition) -> Found | None:
+            number = condition.number
+            found = known.get(number)
+            if isinstance(found, _Undecided):
+                leaf = texts[number]
+                found = known[number] = None if finders[number](data[leaf.field]) is None else leaf
+            return found
+
+        return truth
 
     def _field(self, name: str, texts: list[Leaf], engine: Engine | None, cache: ScanCache | None) -> _Field:
         own = [leaf for leaf in texts if leaf.field == name]
         scanned = [leaf for leaf in own if not is_whole_field(leaf)]
         wholes: dict[bytes, Numbers] = {}
-        for leaf in own[len(scanned) :]:
+        for leaf in filter(is_whole_field, own):
             for value in set(leaf.values):
                 wholes[value.encode()] = (*wholes.get(value.encode(), ()), self._numbers[leaf])
-        scanner = scanner_of(scanned, engine, cache) if scanned else None
-        return _Field(name, self._numbers[own[0]], scanner, wholes)
+        scanner = scanner_of({self._numbers[leaf]: leaf for leaf in scanned}, engine, cache) if scanned else None
+        certain = scanner.exact if scanner else frozenset()
+        return _Field(name, scanner, wholes, certain.union(*wholes.values()))
 
     def _kind(self, kind: str) -> _Kind:
         rules: list[_Rule] = []
@@ -154,68 +177,42 @@ class RuleIndex:
         return tuple(numbered(emit.when[kind], self._numbers.__getitem__) if emit.when else None for emit in rule.emits)
 
 
-class _Sight:
-    """What one event shows: which text leaves are true, each decided by RE2 at most once, and only if proposed."""
+def _look(
+    names: Iterable[_Field], fields: Mapping[str, str], proposed: Sequence[Leaf | _Undecided], known: Known
+) -> Mapping[str, bytes]:
+    """Note in ``known`` which leaves are or may be true; returns the bytes of each field.
 
-    __slots__ = ("_data", "_fields", "_finders", "_known", "_leaves", "_seen")
-
-    def __init__(
-        self, leaves: Sequence[Leaf], finders: Sequence[Finder], fields: Mapping[str, str], seen: Iterable[int]
-    ) -> None:
-        self._leaves = leaves
-        self._finders = finders
-        self._fields = fields
-        self._seen = frozenset(seen)
-        self._known: dict[int, Found | None] = {}
-        self._data: dict[str, bytes] = {}
-
-    def truth(self, condition: Condition) -> Found | None:
-        """Where the leaf of ``condition`` is true, or None."""
-        number = condition.number
-        if number not in self._seen:
-            return None
-        known = self._known
-        if number not in known:
-            name = self._leaves[number].field
-            if name not in self._data:
-                self._data[name] = self._fields[name].encode()
-            span = self._finders[number](self._data[name])
-            known[number] = None if span is None else TextFound(name, span)
-        return known[number]
-
-
-def _with_commands(truth: Truth, commands: Mapping[int, SimpleCommandView]) -> Truth:
-    """``truth`` that also knows which ``exec`` terms are true, and for which command."""
-
-    def with_commands(condition: Condition) -> Found | None:
-        if condition.operator != "exec":
-            return truth(condition)
-        command = commands.get(condition.number)
-        return None if command is None else CommandFound(command)
-
-    return with_commands
-
-
-def _seen(names: Iterable[_Field], fields: Mapping[str, str]) -> list[int]:
-    """Numbers of the leaves that may be true on ``fields``; none is on an empty text."""
-    seen: list[int] = []
-    for name, first, scanner, wholes in names:
+    No leaf is true on an empty text.
+    """
+    data: dict[str, bytes] = {}
+    for name, scanner, wholes, _ in names:
         text = fields.get(name)
         if not text:
             continue
-        data = text.encode()
-        if scanner is not None:
-            found = scanner.propose(data)
-            if found:
-                seen += [first + number for number in found] if first else found
+        raw = text.encode()
+        numbers = scanner.propose(raw) if scanner is not None else []
         if wholes:
-            seen += wholes.get(data, ())
-    return seen
+            numbers += wholes.get(raw, ())
+        if numbers:
+            data[name] = raw
+            for number in numbers:
+                known[number] = proposed[number]
+    return data
 
 
-def _fired(rules: Iterable[_Rule], truth: Truth) -> Sequence[Hit]:
+def _places(kind: _Kind, known: Known) -> Sequence[int]:
+    """The rules to look at, in order: those with a trigger among ``known``, and those that have none."""
+    woken = kind.woken
+    if len(known) == 1 and not kind.always:  # the common case: nothing to merge
+        for number in known:
+            return woken.get(number, ())
+    return sorted({*kind.always, *(place for number in known for place in woken.get(number, ()))})
+
+
+def _fired(rules: Sequence[_Rule], places: Iterable[int], truth: Truth) -> Sequence[Hit]:
     hits: list[Hit] = []
-    for rule, condition, whens in rules:
+    for place in places:
+        rule, condition, whens = rules[place]
         proof: Proof = {}
         if not evaluate(condition, truth, proof):
             continue
@@ -229,9 +226,9 @@ def _fired(rules: Iterable[_Rule], truth: Truth) -> Sequence[Hit]:
 
 
 def _leaves_in_order(pack: Pack) -> list[AnyLeaf]:
-    """Every distinct leaf: those on one field together, scanned ones first, ``exec`` terms at the end."""
+    """Every distinct leaf, ``exec`` terms behind the others."""
     leaves = {leaf: None for rule in pack.rules for kind in rule.conditions for leaf in _leaves_of(rule, kind)}
-    return sorted(leaves, key=lambda leaf: (leaf.field, is_whole_field(leaf)) if isinstance(leaf, Leaf) else _LAST)
+    return sorted(leaves, key=lambda leaf: isinstance(leaf, ExecTerm))
 
 
 def _leaves_of(rule: CompiledRule, kind: str) -> Iterator[AnyLeaf]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from decnet.ttp.condition import CommandFound, TextFound, evaluate, finder_of
+from decnet.ttp.condition import CommandFound, evaluate, finder_of
 from decnet.ttp.exec_term import ExecTerm, holds
 from decnet.ttp.index import Hit
 
@@ -45,10 +45,9 @@ def _truth(fields: Mapping[str, str], commands: Sequence[SimpleCommandView]) -> 
         leaf = condition.leaf
         if isinstance(leaf, ExecTerm):
             command = next((command for command in commands if holds(leaf, command)), None)
-            return None if command is None else CommandFound(command)
+            return None if command is None else CommandFound(leaf, command)
         if leaf is None or leaf.field not in fields:
             return None
-        span = finder_of(leaf)(fields[leaf.field].encode())
-        return None if span is None else TextFound(leaf.field, span)
+        return leaf if finder_of(leaf)(fields[leaf.field].encode()) is not None else None
 
     return truth

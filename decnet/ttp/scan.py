@@ -1,7 +1,6 @@
 """One pass over a text tells which terms of all rules may be true on it: the engines that can do that.
 
-Terms are numbered by their place in the sequence that a scanner was made from. An engine may propose a term that is not
-true, but never misses one that is.
+Whoever makes a scanner numbers its terms. An engine may propose a term that is not true, but never misses one that is.
 """
 
 from __future__ import annotations
@@ -13,10 +12,12 @@ from decnet.errors import DecnetError
 from decnet.ttp.dialect import HyperscanForm, literal_form, pattern_form
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     from decnet.ttp.condition import Leaf
     from decnet.ttp.scan_cache import ScanCache
+
+    Leaves = Mapping[int, Leaf]
 
 Engine = Literal["hyperscan", "re2"]
 SCANNED = frozenset({"pattern", "contains", "startswith", "endswith"})
@@ -25,6 +26,9 @@ SCANNED = frozenset({"pattern", "contains", "startswith", "endswith"})
 
 class Scanner(Protocol):
     """Looks for many terms in one pass. Safe to use from several threads."""
+
+    exact: frozenset[int]
+    """Terms that are true whenever they are proposed; the others need a second look."""
 
     def propose(self, data: bytes) -> list[int]:
         """Numbers of the terms that may be true on ``data``, each once, in any order."""
@@ -35,7 +39,7 @@ def hyperscan_is_installed() -> bool:
     return importlib.util.find_spec("hyperscan") is not None
 
 
-def scanner_of(leaves: Sequence[Leaf], engine: Engine | None = None, cache: ScanCache | None = None) -> Scanner:
+def scanner_of(leaves: Leaves, engine: Engine | None = None, cache: ScanCache | None = None) -> Scanner:
     """A scanner for ``leaves`` (operators of :data:`SCANNED`): Hyperscan where it is installed, else RE2.
 
     :raises DecnetError: ``engine`` asks for one that is not installed.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MAX_FILE_BYTES = 512 << 20
 KEPT_FILES = 32
-"""A database of the past is of no use; the newest few are kept for packs that are switched to and fro."""
+"""A database of the past is of no use; the newest few are kept for packs that take turns."""
 
 _MAGIC = b"decnet-scan-1\n"
 _DIGEST_BYTES = 32

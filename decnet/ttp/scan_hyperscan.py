@@ -15,10 +15,8 @@ from decnet.ttp.scan import hyperscan_form
 from decnet.ttp.scan_cache import ScanCache, cache_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from decnet.ttp.condition import Leaf
     from decnet.ttp.dialect import HyperscanForm
+    from decnet.ttp.scan import Leaves
 
 log = logging.getLogger(__name__)
 
@@ -35,28 +33,30 @@ class HyperscanScanner:
     they are loaded, so this is for packs made by hand.
     """
 
-    def __init__(self, leaves: Sequence[Leaf], cache: ScanCache | None = None) -> None:
+    def __init__(self, leaves: Leaves, cache: ScanCache | None = None) -> None:
         forms = _forms(leaves)
         database = _database(forms, cache)
         if database is None:
             forms = _accepted(forms)
             database = _database(forms, cache)
-        self._always = tuple(number for number in range(len(leaves)) if number not in forms)
+        self.exact = frozenset(number for number, form in forms.items() if form.is_exact)
+        self._always = tuple(number for number in leaves if number not in forms)
         for number in self._always:
             log.warning("Hyperscan does not take %r; RE2 tries it on every text", leaves[number].values[0])
         self._database = database
+        self._scan = database.scan if database else None
         self._of_thread = threading.local()
 
     def propose(self, data: bytes) -> list[int]:
         """Numbers of the terms that may be true on ``data``."""
-        found = list(self._always)
-        if self._database is None:
+        found = [*self._always]
+        if self._scan is None:
             return found
         try:
             scratch = self._of_thread.scratch
         except AttributeError:
             scratch = self._of_thread.scratch = hyperscan.Scratch(self._database)
-        self._database.scan(data, _note, 0, found, scratch)
+        self._scan(data, _note, 0, found, scratch)
         return found
 
 
@@ -73,9 +73,9 @@ def _note(number: int, start: int, end: int, flags: int, found: Any) -> None:  #
     found.append(number)
 
 
-def _forms(leaves: Sequence[Leaf]) -> Forms:
+def _forms(leaves: Leaves) -> Forms:
     forms: Forms = {}
-    for number, leaf in enumerate(leaves):
+    for number, leaf in leaves.items():
         try:
             forms[number] = hyperscan_form(leaf)
         except PatternRefused:

@@ -9,9 +9,8 @@ import re2
 from decnet.ttp.match import re2_options
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from decnet.ttp.condition import Leaf
+    from decnet.ttp.scan import Leaves
 
 MAX_SHARD = 4_096
 """Terms per filter; its automaton has 8 MiB to work in, and answers "nothing" when that is not enough to start with."""
@@ -21,13 +20,14 @@ Sought = list[tuple[int, str]]
 
 
 class Re2Scanner:
-    """RE2's ``Filter`` proposes by the literals in each pattern.
+    """RE2's ``Filter`` proposes by the literals in each pattern, so that nothing it proposes is certain.
 
     Its literals are searched as UTF-8 text, so terms with other bytes than ASCII are proposed on every text.
     """
 
-    def __init__(self, leaves: Sequence[Leaf]) -> None:
-        patterns = [(number, _pattern(leaf)) for number, leaf in enumerate(leaves)]
+    def __init__(self, leaves: Leaves) -> None:
+        self.exact: frozenset[int] = frozenset()
+        patterns = [(number, _pattern(leaf)) for number, leaf in leaves.items()]
         self._always = [number for number, pattern in patterns if not _is_ascii(pattern)]
         sought = [(number, pattern) for number, pattern in patterns if _is_ascii(pattern)]
         self._filters = [
@@ -38,7 +38,7 @@ class Re2Scanner:
 
     def propose(self, data: bytes) -> list[int]:
         """Numbers of the terms that may be true on ``data``."""
-        found = list(self._always)
+        found = [*self._always]
         for match, numbers in self._filters:
             proposed = match(data, potential=True)
             if proposed:

@@ -11,7 +11,7 @@ from decnet.models.event import COMMAND, SESSION, CommandPayload, SourceKind
 from decnet.models.ids import uuid_text
 from decnet.models.tag import MIN_STORED_CONFIDENCE, TTPTag, compute_tag_uuid
 from decnet.shell import EMPTY, unroll
-from decnet.ttp.condition import CommandFound
+from decnet.ttp.condition import CommandFound, finder_of
 from decnet.ttp.emit import evidence_of
 from decnet.ttp.engine import MAX_REMEMBERED_CHARS, REMEMBERED_TEXTS, is_shell_line, text_fields
 from decnet.ttp.index import RuleIndex
@@ -21,10 +21,11 @@ from decnet.ttp.scan_cache import ScanCache
 from decnet.ttp.session_condition import Place, SessionProof, Sighting, Step, holds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from decnet.models.event import Payload
     from decnet.shell import ShellState
+    from decnet.ttp.condition import Found
     from decnet.ttp.index import Hit
     from decnet.ttp.pack import CompiledRule
     from decnet.ttp.session_condition import SessionCondition
@@ -33,6 +34,11 @@ MAX_EVENTS = 10_000
 """Events of one session that are looked at; what a longer session does after them shows in its earlier ones."""
 MAX_SIGHTINGS = 2_000
 """Sightings of one step that are kept."""
+COMMAND_TEXT = "command_text"
+
+PlacedHit = tuple["Hit", int]
+"""A step that an event made true, and where in the event's text."""
+
 MAX_QUOTED = 5
 """Sightings that evidence quotes."""
 
@@ -89,7 +95,7 @@ class SessionEngine:
         for rule, condition in self._rules:
             for step in condition.all_steps():
                 self._steps[_rule_of_step(rule, step)] = step
-        self._readings: Memory[tuple[Sequence[Hit], ShellState]] = Memory(REMEMBERED_TEXTS)
+        self._readings: Memory[tuple[list[PlacedHit], ShellState]] = Memory(REMEMBERED_TEXTS)
         self._index = RuleIndex(Pack(tuple(self._steps), pack.digest), cache=ScanCache())
         self.kinds = frozenset(SourceKind(step.kind) for step in self._steps.values())
         """Kinds of events that session rules look at; a session without any of them shows nothing."""
@@ -116,21 +122,22 @@ class SessionEngine:
                 continue
             fields = text_fields(payload)
             if kind == COMMAND and isinstance(payload, CommandPayload) and is_shell_line(payload):
-                hits, state = self._read(payload.command_text, state)
+                found, state = self._read(payload.command_text, state)
             else:
-                hits = self._index.match(kind, fields)
-            for hit in hits:
+                found = _placed(self._index.match(kind, fields), fields)
+            for hit, offset in found:
                 step = self._steps[hit.rule]
-                place = Place(event.observed_at, event.seq, _offset(hit))
+                place = Place(event.observed_at, event.seq, offset)
                 value = fields.get(step.distinct, "") if step.distinct else ""
                 yield step, Sighting(place, event.id, value, hit.proof, fields)
 
-    def _read(self, text: str, state: ShellState) -> tuple[Sequence[Hit], ShellState]:
+    def _read(self, text: str, state: ShellState) -> tuple[list[PlacedHit], ShellState]:
         key = (text, state.digest)
         known = self._readings.get(key)
         if known is None:
             unrolled = unroll(text, state)
-            known = self._index.match(COMMAND, {"command_text": text}, unrolled.commands), unrolled.state
+            fields = {COMMAND_TEXT: text}
+            known = _placed(self._index.match(COMMAND, fields, unrolled.commands), fields), unrolled.state
             if len(text) <= MAX_REMEMBERED_CHARS:
                 self._readings.put(key, known)
         return known
@@ -194,7 +201,13 @@ def _rule_of_step(rule: CompiledRule, step: Step) -> CompiledRule:
     return replace(rule, conditions={step.kind: step.condition}, emits=emits, session=None)
 
 
-def _offset(hit: Hit) -> int:
-    """Where in its text the event made the step true; 0 where that cannot be said."""
-    starts = [found.command.start if isinstance(found, CommandFound) else found.span[0] for found in hit.proof.values()]
-    return min(starts, default=0)
+def _placed(hits: Iterable[Hit], fields: Mapping[str, str]) -> list[PlacedHit]:
+    """Each hit with where in its text it was first seen; 0 where that cannot be said."""
+    return [(hit, min((_start(found, fields) for found in hit.proof.values()), default=0)) for hit in hits]
+
+
+def _start(found: Found, fields: Mapping[str, str]) -> int:
+    if isinstance(found, CommandFound):
+        return found.command.start
+    span = finder_of(found)(fields[found.field].encode())
+    return span[0] if span else 0

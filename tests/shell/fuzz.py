@@ -83,7 +83,7 @@ def check(text: str, state: ShellState) -> ShellState:
 
 def fuzz(count: int, seed: int = 1) -> list[tuple[float, str]]:
     """Checks ``count`` mutated lines; returns the slowest with their milliseconds."""
-    source = random.Random(seed)  # noqa: S311 (repeatable on purpose)
+    source = random.Random(seed)
     slowest: list[tuple[float, str]] = []
     state = EMPTY
     for number in range(count):
@@ -94,7 +94,7 @@ def fuzz(count: int, seed: int = 1) -> list[tuple[float, str]]:
         try:
             state = check(text, state)
         except Exception:
-            print(repr(text))  # noqa: T201 (a script)
+            print(repr(text))
             raise
         slowest.append(((perf_counter() - begun) * 500, text))  # two views per check
         if len(slowest) > 1000:
@@ -104,4 +104,4 @@ def fuzz(count: int, seed: int = 1) -> list[tuple[float, str]]:
 
 if __name__ == "__main__":
     for milliseconds, text in fuzz(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1):
-        print(f"{milliseconds:8.2f} ms  {len(text)} characters  {text[:150]!r}")  # noqa: T201 (a script)
+        print(f"{milliseconds:8.2f} ms  {len(text)} characters  {text[:150]!r}")

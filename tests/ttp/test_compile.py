@@ -42,6 +42,17 @@ BROKEN = {
     "back_reference": GOOD.replace("who+ami", r"(a)\1"),
     "unbalanced_pattern": GOOD.replace("who+ami", "(whoami"),
     "pattern_that_matches_nothing": GOOD.replace("who+ami", "(whoami)?"),
+    "dollar_inside": GOOD.replace("who+ami", "(?:whoami$|id);"),
+    "fold_beyond_ascii": GOOD.replace("who+ami", "(?i)café"),
+    "large_pattern": GOOD.replace("who+ami", "(?:a.{1,30}b|c.{1,30}d){20}x"),
+    "exec_of_nothing": GOOD.replace("{pattern: 'who+ami'}", "{exec: {}}"),
+    "exec_misspelt_part": GOOD.replace("{pattern: 'who+ami'}", "{exec: {prgram: find}}"),
+    "exec_program_with_folder": GOOD.replace("{pattern: 'who+ami'}", "{exec: {program: [id, /bin/id]}}"),
+    "exec_with_field": GOOD.replace("{pattern: 'who+ami'}", "{field: command_text, exec: {program: id}}"),
+    "exec_bad_patterns": GOOD.replace("{pattern: 'who+ami'}", "{exec: {args: '(a', args_not: '(?!a)b', path: 'x*'}}"),
+    "exec_for_http": GOOD.replace("{pattern: 'who+ami'}", "{exec: {program: id}}").replace(
+        "[command]", "[http_request]"
+    ),
     "emitted_twice": GOOD + "  - {tactic: TA0007, technique_id: T1033, confidence: 0.8}\n",
     "unknown_kind": GOOD.replace("[command]", "[comand]"),
     "unknown_field": GOOD.replace("{pattern:", "{field: comand_text, pattern:"),

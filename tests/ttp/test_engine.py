@@ -1,21 +1,19 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decnet.attack import catalog
 from decnet.models.event import AUTH_ATTEMPT, HTTP_REQUEST, AuthPayload, HttpPayload
 from decnet.models.tag import EVIDENCE_TYPES
 from decnet.models.text import canonical_text
 from decnet.ttp.engine import RuleEngine
 from decnet.ttp.predict import logical_lines, session_techniques
-from decnet.ttp.store.compile import compile_pack
 from decnet.ttp.store.filesystem import load_pack
 from tests.events import a_command, an_event
+from tests.ttp.packs import engine_of
 
 if TYPE_CHECKING:
     from decnet.ttp.pack import Pack
@@ -24,27 +22,6 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def shipped() -> RuleEngine:
     return RuleEngine(load_pack())
-
-
-HEAD = """\
-rule_version: 1
-maturity: stable
-attack_release: enterprise-19.2
-description: A rule for tests.
-emits:
-  - {tactic: TA0007, technique_id: T1033, confidence: 0.7}
-"""
-
-
-def engine_of(*matches: str, emits: str = "", applies_to: str = "command") -> RuleEngine:
-    files = [
-        (
-            Path(f"R09{number:02}.yaml"),
-            f"rule_id: R09{number:02}\nname: rule_{number}\napplies_to: [{applies_to}]\nmatch: {match}\n{HEAD}{emits}",
-        )
-        for number, match in enumerate(matches)
-    ]
-    return RuleEngine(compile_pack(files, catalog.load))
 
 
 def fired(engine: RuleEngine, text: str) -> list[str]:

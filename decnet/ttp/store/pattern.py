@@ -38,7 +38,7 @@ def pattern_fault(pattern: str) -> str | None:
         )
     size = _re2.RE2(pattern.encode(), re2_options()).ProgramSize()
     if size > LARGE_PROGRAM and hyperscan_is_installed() and (reason := _refusal(form, "")) is not None:
-        return f"pattern {pattern!r} is not one for Hyperscan: {reason}; split it or repeat less"
+        return f"pattern {pattern!r} is not one for Hyperscan: {reason.rstrip('.')}; split it or repeat less"
     return None
 
 
