@@ -10,6 +10,8 @@ from functools import lru_cache
 
 import re2
 
+from decnet.ttp.match import find_pattern
+
 _SECRET_POSITIONS: tuple[tuple[tuple[bytes, ...], str], ...] = (
     ((b"://",), r"://[^\s/:@]*:([^\s/@]+)@"),
     ((b"chpasswd",), r"(?:^|[\s\"'])[\w.-]{1,32}:([^\s\"'|:]+)[\"']?\s*\|\s*(?:sudo\s+)?(?:/[\w/]*)?chpasswd"),
@@ -33,6 +35,12 @@ _SECRET_POSITIONS: tuple[tuple[tuple[bytes, ...], str], ...] = (
 """Where a secret stands: what a text must hold before it is worth a look, and a pattern whose groups are secrets."""
 
 
+_ANY_SIGN = "|".join(re2.escape(sign.decode()) for signs, _ in _SECRET_POSITIONS for sign in signs)
+
+REMEMBERED = 256
+"""Several rules quote one text."""
+
+
 @lru_cache(maxsize=1)
 def _patterns() -> tuple[tuple[tuple[bytes, ...], re2._Regexp], ...]:
     options = re2.Options()
@@ -40,8 +48,11 @@ def _patterns() -> tuple[tuple[tuple[bytes, ...], re2._Regexp], ...]:
     return tuple((signs, re2.compile(pattern.encode(), options)) for signs, pattern in _SECRET_POSITIONS)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def mask_secrets(data: bytes) -> bytes:
     """``data`` with every secret in a known position replaced by as many ``*``."""
+    if find_pattern(_ANY_SIGN)(data) is None:  # nearly every text
+        return data
     masked = data
     for signs, pattern in _patterns():
         if not any(sign in data for sign in signs):
