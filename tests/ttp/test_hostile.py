@@ -24,7 +24,7 @@ def engine() -> RuleEngine:
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("size", GOALS_MS)
 def test_hostile_text_is_read_in_bounded_time(engine: RuleEngine, size: int) -> None:
-    texts = {piece: canonical_text(text) for piece, text in hostile_texts(size).items()}
+    texts = {piece: canonical_text(text)[:size] for piece, text in hostile_texts(size).items()}
     slowest, piece = max((_best_of_three(engine, text), piece) for piece, text in texts.items())
     assert slowest < GOALS_MS[size] * MARGIN, piece
 
