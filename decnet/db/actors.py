@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from decnet.db.rows import MAX_ROWS, insert_new
+from decnet.db.rows import insert_new, rows_with
 from decnet.db.tables import attacker, campaign, identity, sensor, session
 from decnet.models.actor import AttackerUuid, attacker_uuid, campaign_uuid, identity_uuid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy import Table
     from sqlalchemy.engine import Connection
@@ -46,6 +46,13 @@ _SESSION_COLUMNS = (
 _NO_COUNTS = (0, 0, 0, 0, 0)
 _ATTACKER_COLUMNS = ("uuid", "address", "identity_id", "first_seen", "last_seen", "event_count")
 
+_STORED_SESSIONS = """
+SELECT session.uuid, session.id, attacker.id, identity.id, identity.campaign_id, session.decky_id FROM session
+JOIN attacker ON attacker.id = session.attacker_id JOIN identity ON identity.id = attacker.identity_id
+WHERE session.uuid IN ({places})"""
+_STORED_ATTACKERS = """
+SELECT attacker.uuid, attacker.id, identity.id, identity.campaign_id FROM attacker
+JOIN identity ON identity.id = attacker.identity_id WHERE attacker.uuid IN ({places})"""
 _ADD_TO_SESSION = """
 UPDATE session SET last_event_at = max(last_event_at, ?), ended_at = coalesce(?, ended_at),
 duration_ms = coalesce(?, duration_ms), event_count = event_count + ?, command_count = command_count + ?,
@@ -123,13 +130,8 @@ class Actors:
 
     def _find_sessions(self, connection: Connection, uuids: Sequence[SessionUuid]) -> None:
         """Remember stored sessions."""
-        found = select(
-            session.c.uuid, session.c.id, attacker.c.id, identity.c.id, identity.c.campaign_id, session.c.decky_id
-        )
-        joined = found.select_from(session.join(attacker).join(identity, attacker.c.identity_id == identity.c.id))
-        for part in _parts(uuids):
-            for uuid, *ids in connection.execute(joined.where(session.c.uuid.in_(part))):
-                self._sessions[uuid] = SessionRow(*ids)
+        for uuid, *ids in rows_with(connection, _STORED_SESSIONS, uuids):
+            self._sessions[uuid] = SessionRow(*ids)
 
     def _add_attackers(self, connection: Connection, events: Iterable[Event]) -> None:
         """Write and remember the attackers of ``events``, each with the identity and campaign that it starts.
@@ -163,11 +165,8 @@ class Actors:
 
     def _find_attackers(self, connection: Connection, uuids: Sequence[AttackerUuid]) -> None:
         """Remember stored attackers with their current identity."""
-        found = select(attacker.c.uuid, attacker.c.id, identity.c.id, identity.c.campaign_id)
-        joined = found.select_from(attacker.join(identity, attacker.c.identity_id == identity.c.id))
-        for part in _parts(uuids):
-            for uuid, *ids in connection.execute(joined.where(attacker.c.uuid.in_(part))):
-                self._attackers[uuid] = _AttackerRow(*ids)
+        for uuid, *ids in rows_with(connection, _STORED_ATTACKERS, uuids):
+            self._attackers[uuid] = _AttackerRow(*ids)
 
     def _add_sensors(self, connection: Connection, names: set[str]) -> None:
         missing = sorted(names - self._sensors.keys())
@@ -222,14 +221,9 @@ def _written(
 ) -> dict[bytes, int]:
     """Insert actors (their uuid first in each row); returns the integer of each, new or stored."""
     ids: dict[bytes, int] = dict(insert_new(connection, table, ("uuid",), columns, rows, returning=("uuid", "id")))
-    for part in _parts([row[0] for row in rows if row[0] not in ids]):
-        found = connection.execute(select(table.c.uuid, table.c.id).where(table.c.uuid.in_(part)))
-        ids.update((uuid, number) for uuid, number in found)
+    stored = [row[0] for row in rows if row[0] not in ids]
+    ids.update(rows_with(connection, f"SELECT uuid, id FROM {table.name} WHERE uuid IN ({{places}})", stored))  # noqa: S608
     return ids
-
-
-def _parts(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    return (items[start : start + MAX_ROWS] for start in range(0, len(items), MAX_ROWS))
 
 
 def _shrink(known: dict[Any, Any]) -> None:

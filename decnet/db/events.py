@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from sqlalchemy import select, tuple_
 
-from decnet.db.rows import insert_new
+from decnet.db.rows import insert_new, rows_with
 from decnet.db.tables import event as event_table
 from decnet.db.tables import session
 from decnet.models.event import COMMAND, PAYLOAD_TYPES, CommandPayload, Payload, SourceKind
@@ -33,6 +33,9 @@ class StoredEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 _COLUMNS = ("id", "session_id", "observed_at", "seq", "source_kind", "payload")
+_EVENTS_OF_SESSIONS = """
+SELECT session_id, id, observed_at, seq, source_kind, payload FROM event WHERE session_id IN ({places})
+ORDER BY session_id, observed_at, seq"""
 _encode = msgspec.json.Encoder().encode
 _DECODERS = {kind: msgspec.json.Decoder(payload) for kind, payload in PAYLOAD_TYPES.items()}
 
@@ -75,22 +78,18 @@ def commands_before(connection: Connection, event: Event) -> list[str]:
 
 def ended_sessions(connection: Connection, ids: Iterable[int]) -> dict[int, int]:
     """Of the sessions ``ids`` those that have ended, each with its start."""
-    columns = session.c
-    query = select(columns.id, columns.started_at).where(columns.id.in_(list(ids)), columns.ended_at.is_not(None))
-    return {row.id: row.started_at for row in connection.execute(query)}
+    sql = "SELECT id, started_at FROM session WHERE ended_at IS NOT NULL AND id IN ({places})"
+    return dict(rows_with(connection, sql, list(ids)))
 
 
 def events_of_sessions(
     connection: Connection, ids: Iterable[int], kinds: Iterable[SourceKind]
 ) -> dict[int, list[StoredEvent]]:
     """The stored events of these kinds of each session, in order of (observed_at, seq)."""
-    row = event_table.c
-    query = (
-        select(row.session_id, row.id, row.observed_at, row.seq, row.source_kind, row.payload)
-        .where(row.session_id.in_(list(ids)), row.source_kind.in_(list(kinds)))
-        .order_by(row.session_id, row.observed_at, row.seq)
-    )
+    wanted = frozenset(kinds)
     found: dict[int, list[StoredEvent]] = {}
-    for number, key, observed_at, seq, kind, text in connection.execute(query):
-        found.setdefault(number, []).append(StoredEvent(key, observed_at, seq, kind, _DECODERS[kind].decode(text)))
+    for number, key, observed_at, seq, kind, text in rows_with(connection, _EVENTS_OF_SESSIONS, list(ids)):
+        if kind in wanted:
+            payload = _DECODERS[kind].decode(text)
+            found.setdefault(number, []).append(StoredEvent(key, observed_at, seq, kind, payload))
     return found

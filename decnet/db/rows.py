@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Row = tuple[Any, ...]
 
-MAX_ROWS = 250
+MAX_ROWS = 256
 """Rows per statement: past this the text of the statement costs more than another round."""
 
 
@@ -50,6 +50,21 @@ def add_counts(connection: Connection, table: Table, key: Sequence[str], rows: S
     """Add roll-up rows (key values, then count, max_confidence, first_seen, last_seen) to those that are stored."""
     if rows:
         connection.exec_driver_sql(_count_sql(table.name, tuple(key)), list(rows))
+
+
+def rows_with(connection: Connection, sql: str, values: Sequence[Any]) -> list[Row]:
+    """The rows of ``sql``, in which ``({places})`` stands for any of ``values``.
+
+    The list is filled up to a power of two with its last value, so that few different statements are prepared.
+    """
+    found: list[Row] = []
+    for start in range(0, len(values), MAX_ROWS):
+        part = tuple(values[start : start + MAX_ROWS])
+        places = 1 << (len(part) - 1).bit_length()
+        part += part[-1:] * (places - len(part))
+        with connection.exec_driver_sql(sql.replace("{places}", ", ".join("?" * places)), part) as result:
+            found += result.cursor.fetchall()
+    return found
 
 
 @lru_cache(maxsize=256)

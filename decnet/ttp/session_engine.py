@@ -120,10 +120,11 @@ class SessionEngine:
             kind, payload = event.source_kind, event.payload
             if kind not in self.kinds:
                 continue
-            fields = text_fields(payload)
             if kind == COMMAND and isinstance(payload, CommandPayload) and is_shell_line(payload):
+                fields = {COMMAND_TEXT: payload.command_text}
                 found, state = self._read(payload.command_text, state)
             else:
+                fields = text_fields(payload)
                 found = _placed(self._index.match(kind, fields), fields)
             for hit, offset in found:
                 step = self._steps[hit.rule]

@@ -101,6 +101,7 @@ class CompositeTagger:
 
     def __init__(self, members: Sequence[Tagger]) -> None:
         self._members = tuple(TolerantTagger(member) for member in members)
+        self._alone = self._members[0] if len(self._members) == 1 else None
         self._seen: set[SourceKind] = set()
 
     @property
@@ -118,6 +119,8 @@ class CompositeTagger:
         if kind not in self._seen:
             self._seen.add(kind)
             self._report_unhandled(kind)
+        if self._alone is not None:
+            return self._alone.tag(event)
         return [tag for member in self._members for tag in member.tag(event)]
 
     def _report_unhandled(self, kind: SourceKind) -> None:

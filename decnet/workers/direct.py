@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from decnet.db.actors import SessionRow
     from decnet.models.actor import SessionUuid
-    from decnet.models.event import Event
+    from decnet.models.event import Event, EventId
     from decnet.models.secret import SecretDigest
     from decnet.models.tag import TTPTag
     from decnet.sources.base import Source
@@ -154,7 +154,7 @@ class DirectRun:
     def _store_batch(self, batch: LineBatch, source: Source, report: FileReport) -> None:
         events, end = _events_of(batch, source, report)
         with span("ttp.tag", events=len(events)):
-            tags = [(event, self._tagger.tag(event)) for event in events]
+            tags = [(event.id, found) for event in events if (found := self._tagger.tag(event))]
         now = time.time_ns() // 1_000
         try:
             with span("db.write", events=len(events)), writing(self.database) as connection:
@@ -223,7 +223,7 @@ def _refuse(report: FileReport, refusal: Refusal) -> None:
     report.refuse(refusal.reason, str(refusal))
 
 
-def _tags_of_new(new: list[Event], tags: Iterable[tuple[Event, list[TTPTag]]]) -> list[TTPTag]:
+def _tags_of_new(new: list[Event], tags: Iterable[tuple[EventId, list[TTPTag]]]) -> list[TTPTag]:
     """The tags of events that are new: an event is evaluated once, under the pack in force when it was stored."""
     fresh = {event.id for event in new}
-    return list(chain.from_iterable(found for event, found in tags if found and event.id in fresh))
+    return list(chain.from_iterable(found for identifier, found in tags if identifier in fresh))
