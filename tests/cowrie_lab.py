@@ -85,22 +85,19 @@ class CowrieLab:
 def cowrie_missing() -> str | None:
     """Why no lab can start here, with the way out, or None when one can."""
     if not _twistd().exists():
-        return f"cowrie: {_twistd()} does not exist; run `make .venv-cowrie/.installed` or set DECNET_TEST_COWRIE"
+        return f"{_twistd()} does not exist; run `make .venv-cowrie/.installed` or set DECNET_TEST_COWRIE"
     if os.getuid() == 0 and shutil.which("unshare") is None:
-        return "cowrie: refuses to run as root, and `unshare` (util-linux) is not there to lower the rank"
+        return "it refuses to run as root, and `unshare` (util-linux) is not there to lower the rank"
     return None
 
 
 def require_cowrie() -> None:
     """Skip the running test when Cowrie is missing; fail it when DECNET_TEST_REQUIRE names cowrie."""
-    import pytest
+    from tests.require import lacking
 
     missing = cowrie_missing()
-    if missing is None:
-        return
-    if "cowrie" in os.environ.get("DECNET_TEST_REQUIRE", ""):
-        pytest.fail(missing)
-    pytest.skip(missing)
+    if missing is not None:
+        lacking("cowrie", missing)
 
 
 @contextmanager

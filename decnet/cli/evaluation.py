@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from rich.text import Text
 
-from decnet.cli.prediction import opened
+from decnet.cli.prediction import rows_of
 from decnet.cli.terminal import shown
 from decnet.ttp.evaluation import Evaluation, add_item, labelled_item
 from decnet.ttp.predict import session_confidences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rich.console import Console
 
     from decnet.attack.catalog import Catalog
     from decnet.ttp.engine import RuleEngine
-    from decnet.ttp.evaluation import LabelledItem, Miss
+    from decnet.ttp.evaluation import Miss
 
 MISSES_PER_TECHNIQUE = 3
 ALARMS_SHOWN = 12
@@ -45,27 +42,14 @@ def evaluate_file(
     :raises InputRefused: the file cannot be opened.
     """
     evaluation, refused = Evaluation(floor), 0
-    for item in _items(path, catalog, weighted=weighted):
-        if item is None:
+    for row in rows_of(path, LabelledRow):
+        if row is None:
             refused += 1
             continue
+        weight = row.weight if weighted else 1.0
+        item = labelled_item(row.id, row.text, row.techniques, row.allowed, weight, catalog)
         add_item(evaluation, item, session_confidences(engine, item.text), catalog)
     return evaluation, refused
-
-
-def _items(path: str, catalog: Catalog, *, weighted: bool) -> Iterator[LabelledItem | None]:
-    with opened(path) as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = msgspec.json.decode(line, type=LabelledRow)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                sys.stderr.write(f"{path}:{number}: {shown(str(error))}\n")
-                yield None
-                continue
-            weight = row.weight if weighted else 1.0
-            yield labelled_item(row.id, row.text, row.techniques, row.allowed, weight, catalog)
 
 
 def as_plain(evaluation: Evaluation) -> dict[str, Any]:

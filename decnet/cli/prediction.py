@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import msgspec
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from decnet.ttp.engine import RuleEngine
+
+
+RowKind = TypeVar("RowKind", bound=msgspec.Struct)
 
 
 class Row(msgspec.Struct):
@@ -39,28 +42,33 @@ def predict_rows(path: str, engine: RuleEngine, floor: float) -> int:
     :raises InputRefused: the file cannot be opened.
     """
     refused = 0
-    out = sys.stdout
-    with opened(path) as lines:
+    for row in rows_of(path, Row):
+        if row is None:
+            refused += 1
+            continue
+        found = Prediction(row.id, session_techniques(engine, row.text, floor))
+        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+    return 1 if refused else 0
+
+
+def rows_of(path: str, kind: type[RowKind]) -> Iterator[RowKind | None]:
+    """The JSON lines of ``path`` (``-`` is standard input); None for a row that is refused, which is told on stderr.
+
+    :raises InputRefused: the file cannot be opened.
+    """
+    with _opened(path) as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             try:
-                row = msgspec.json.decode(line, type=Row)
+                yield msgspec.json.decode(line, type=kind)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                sys.stderr.write(f'{path}:{number}: {shown(str(error))}; a row is {{"id": …, "text": …}}\n')
-                refused += 1
-                continue
-            found = Prediction(row.id, session_techniques(engine, row.text, floor))
-            out.write(msgspec.json.encode(found).decode() + "\n")
-    return 1 if refused else 0
+                sys.stderr.write(f"{path}:{number}: {shown(str(error))}\n")
+                yield None
 
 
 @contextmanager
-def opened(path: str) -> Iterator[BinaryIO]:
-    """The file at ``path``, or standard input for ``-``.
-
-    :raises InputRefused: it cannot be opened.
-    """
+def _opened(path: str) -> Iterator[BinaryIO]:
     if path == "-":
         yield sys.stdin.buffer
         return

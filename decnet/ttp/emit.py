@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from decnet.models.actor import attacker_uuid
 from decnet.models.event import COMMAND
@@ -12,10 +12,14 @@ from decnet.ttp.condition import CommandFound, Leaf, finder_of
 from decnet.ttp.mask import mask_secrets
 
 if TYPE_CHECKING:
-    from decnet.models.event import Event
+    from collections.abc import Iterable, Iterator
+
+    from decnet.models.actor import SessionUuid
+    from decnet.models.event import Event, SourceKind
     from decnet.ttp.condition import Proof
     from decnet.ttp.exec_term import SimpleCommandView
     from decnet.ttp.index import Hit
+    from decnet.ttp.pack import CompiledEmit, CompiledRule
 
 MAX_MATCHED_BYTES = 240
 MAX_DECODED_BYTES = 120
@@ -78,37 +82,54 @@ def _capped(text: str, most: int, length: int | None = None) -> str:
     return masked[:most].decode("utf-8", "ignore")
 
 
-def tags_of(event: Event, hits: list[tuple[Hit, Evidence]]) -> list[TTPTag]:
-    """One tag per emit of each hit; what is below the stored minimum is left out."""
-    source_id = event.id.hex()
-    attacker = attacker_uuid(event.src_ip)
-    return [
-        TTPTag(
+class Subject(NamedTuple):
+    """What tags stand on: an event, or a whole session. For one ``source_id``, ``observed_at`` never changes."""
+
+    source_kind: SourceKind
+    source_id: str
+    observed_at: int
+    src_ip: str
+    session_id: SessionUuid
+    decky_id: str
+
+
+def tags_of(event: Event, findings: Iterable[tuple[Hit, Evidence]]) -> list[TTPTag]:
+    """One tag per emit of each rule that fired on ``event``."""
+    subject = Subject(
+        event.source_kind, event.id.hex(), event.observed_at, event.src_ip, event.session_id, event.decky_id
+    )
+    return [tag for hit, evidence in findings for tag in rule_tags(subject, hit.rule, hit.emits, evidence)]
+
+
+def rule_tags(
+    subject: Subject, compiled: CompiledRule, emits: Iterable[CompiledEmit], evidence: Evidence
+) -> Iterator[TTPTag]:
+    """The tags of one rule on ``subject``, one per emit; what is below the stored minimum is left out."""
+    rule = compiled.rule
+    attacker = attacker_uuid(subject.src_ip)
+    for emit in (item.emit for item in emits if item.emit.confidence >= MIN_STORED_CONFIDENCE):
+        yield TTPTag(
             uuid=compute_tag_uuid(
-                event.source_kind,
-                source_id,
-                hit.rule.rule.rule_id,
-                hit.rule.rule.rule_version,
-                compiled.emit.technique_id,
-                compiled.emit.sub_technique_id,
+                subject.source_kind,
+                subject.source_id,
+                rule.rule_id,
+                rule.rule_version,
+                emit.technique_id,
+                emit.sub_technique_id,
             ),
-            source_kind=event.source_kind,
-            source_id=source_id,
+            source_kind=subject.source_kind,
+            source_id=subject.source_id,
             attacker_uuid=attacker,
             identity_uuid=None,
-            session_id=event.session_id,
-            decky_id=event.decky_id,
-            tactic=compiled.emit.tactic,
-            technique_id=compiled.emit.technique_id,
-            sub_technique_id=compiled.emit.sub_technique_id,
-            confidence=compiled.emit.confidence,
-            rule_id=hit.rule.rule.rule_id,
-            rule_version=hit.rule.rule.rule_version,
+            session_id=subject.session_id,
+            decky_id=subject.decky_id,
+            tactic=emit.tactic,
+            technique_id=emit.technique_id,
+            sub_technique_id=emit.sub_technique_id,
+            confidence=emit.confidence,
+            rule_id=rule.rule_id,
+            rule_version=rule.rule_version,
             evidence=evidence,
-            attack_release=hit.rule.rule.attack_release,
-            observed_at=event.observed_at,
+            attack_release=rule.attack_release,
+            observed_at=subject.observed_at,
         )
-        for hit, evidence in hits
-        for compiled in hit.emits
-        if compiled.emit.confidence >= MIN_STORED_CONFIDENCE
-    ]

@@ -6,13 +6,11 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from decnet.models.actor import SessionUuid, attacker_uuid
 from decnet.models.event import COMMAND, SESSION, CommandPayload, SourceKind
 from decnet.models.ids import uuid_text
-from decnet.models.tag import MIN_STORED_CONFIDENCE, TTPTag, compute_tag_uuid
 from decnet.shell import EMPTY, unroll
 from decnet.ttp.condition import CommandFound, finder_of
-from decnet.ttp.emit import evidence_of
+from decnet.ttp.emit import Subject, evidence_of, rule_tags
 from decnet.ttp.engine import MAX_REMEMBERED_CHARS, REMEMBERED_TEXTS, is_shell_line, text_fields
 from decnet.ttp.index import RuleIndex
 from decnet.ttp.memory import Memory
@@ -23,7 +21,9 @@ from decnet.ttp.session_condition import Place, SessionProof, Sighting, Step, ho
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from decnet.models.actor import SessionUuid
     from decnet.models.event import Payload
+    from decnet.models.tag import TTPTag
     from decnet.shell import ShellState
     from decnet.ttp.condition import Found
     from decnet.ttp.index import Hit
@@ -147,36 +147,8 @@ class SessionEngine:
 def session_tags(session: EndedSession, hits: Iterable[SessionHit]) -> list[TTPTag]:
     """One tag per emit of each hit, on the session as a whole."""
     source_id = f"session:{uuid_text(session.uuid)}"
-    return [
-        TTPTag(
-            uuid=compute_tag_uuid(
-                SESSION,
-                source_id,
-                hit.rule.rule_id,
-                hit.rule.rule.rule_version,
-                compiled.emit.technique_id,
-                compiled.emit.sub_technique_id,
-            ),
-            source_kind=SESSION,
-            source_id=source_id,
-            attacker_uuid=attacker_uuid(session.src_ip),
-            identity_uuid=None,
-            session_id=session.uuid,
-            decky_id=session.decky_id,
-            tactic=compiled.emit.tactic,
-            technique_id=compiled.emit.technique_id,
-            sub_technique_id=compiled.emit.sub_technique_id,
-            confidence=compiled.emit.confidence,
-            rule_id=hit.rule.rule_id,
-            rule_version=hit.rule.rule.rule_version,
-            evidence=_evidence_of(hit),
-            attack_release=hit.rule.rule.attack_release,
-            observed_at=session.started_at,
-        )
-        for hit in hits
-        for compiled in hit.rule.emits
-        if compiled.emit.confidence >= MIN_STORED_CONFIDENCE
-    ]
+    subject = Subject(SESSION, source_id, session.started_at, session.src_ip, session.uuid, session.decky_id)
+    return [tag for hit in hits for tag in rule_tags(subject, hit.rule, hit.rule.emits, _evidence_of(hit))]
 
 
 def _evidence_of(hit: SessionHit) -> dict[str, object]:

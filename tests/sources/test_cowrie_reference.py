@@ -11,6 +11,7 @@ import pytest
 
 from decnet.sources.base import Reason
 from decnet.sources.cowrie_events import MAPPINGS
+from tests.cowrie_lab import require_cowrie
 from tests.sources.cowrie_lines import EVERY_EVENT, events
 
 PROJECT = Path(__file__).parents[2]
@@ -40,8 +41,8 @@ def test_there_are_49_event_ids_and_a_sample_of_each() -> None:
     assert [json.loads(raw)["eventid"] for raw in EVERY_EVENT] == sorted(MAPPINGS)
 
 
-@pytest.mark.skipif(not COWRIES_LIST, reason="Cowrie is not installed in .venv-cowrie")
 def test_event_ids_are_those_of_the_installed_cowrie() -> None:
+    require_cowrie()
     tree = ast.parse(COWRIES_LIST[0].read_text(encoding="utf-8"))
     theirs = {
         node.value

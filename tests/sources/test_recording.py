@@ -6,8 +6,6 @@ import json
 from collections import Counter
 from pathlib import Path
 
-import pytest
-
 from decnet.models.event import AUTH_ATTEMPT, COMMAND, SESSION, Event
 from decnet.sources.base import Refusal
 from decnet.sources.cowrie_events import MAPPINGS
@@ -17,7 +15,6 @@ from tests.sources.cowrie_lines import source
 RECORDING = Path(__file__).parents[2] / "demo" / "cowrie.json"
 
 
-@pytest.mark.skipif(not RECORDING.exists(), reason="demo/cowrie.json is not there")
 def test_recording_of_a_real_cowrie_is_read_without_refusal_or_note() -> None:
     adapter = source()
     found: list[Event] = []

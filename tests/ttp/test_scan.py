@@ -23,6 +23,7 @@ from decnet.ttp.scan import scanner_of
 from decnet.ttp.store.filesystem import default_rules_folder, load_pack
 from decnet.ttp.store.pattern import pattern_fault
 from decnet.ttp.store.yaml_file import read_yaml
+from tests.require import lacking
 from tests.ttp.packs import pack_of
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ TEXTS = st.one_of(
 def engine(request: pytest.FixtureRequest) -> Engine:
     chosen: Engine = request.param
     if chosen == "hyperscan" and not scan.hyperscan_is_installed():
-        pytest.skip("hyperscan is not installed")
+        lacking("hyperscan", "the package is not installed")
     return chosen
 
 
