@@ -31,9 +31,9 @@ def evidence_of(source_kind: str, proof: Proof, fields: Mapping[str, str]) -> Ev
     rule of only ``not``) points at the start of the field.
     """
     terms = list(proof)[:MAX_TERMS]
-    command = next((found.command for found in proof.values() if isinstance(found, CommandFound)), None)
-    if command is not None:
-        return _command_evidence(command, terms, fields)
+    for found in proof.values():
+        if isinstance(found, CommandFound):
+            return _command_evidence(found.command, terms, fields)
     name, start, end = _longest_match(proof, fields)
     evidence = _quotation(fields.get(name, ""), start, end, terms)
     return evidence if source_kind == COMMAND else {"field": name, **evidence}

@@ -55,6 +55,8 @@ class _Rule(NamedTuple):
 
     rule: CompiledRule
     condition: Condition
+    choices: tuple[Condition, ...]
+    """The leaves of a condition that is nothing but a choice between leaves, the commonest form; else empty."""
     whens: tuple[Condition | None, ...]
 
 
@@ -118,7 +120,7 @@ class RuleIndex:
         if not known and not kind.always:
             return ()
         places = _places(kind, known)
-        return _fired(kind.rules, places, self._truth(known, data)) if places else ()
+        return _fired(kind.rules, places, known, self._truth(known, data)) if places else ()
 
     def _truth(self, known: Known, data: Mapping[str, bytes]) -> Truth:
         """Tells which leaves are true: of those proposed, the certain ones, and each that RE2 then finds."""
@@ -158,7 +160,7 @@ class RuleIndex:
                 always.append(len(rules))
             for number in triggers.numbers if triggers else ():
                 woken.setdefault(number, []).append(len(rules))
-            rules.append(_Rule(rule, numbered_condition, self._whens(rule, kind)))
+            rules.append(_Rule(rule, numbered_condition, _choices(numbered_condition), self._whens(rule, kind)))
         leaves = {leaf for rule in rules for leaf in _leaves_of(rule.rule, kind)}
         return _Kind(
             rules=tuple(rules),
@@ -209,12 +211,18 @@ def _places(kind: _Kind, known: Known) -> Sequence[int]:
     return sorted({*kind.always, *(place for number in known for place in woken.get(number, ()))})
 
 
-def _fired(rules: Sequence[_Rule], places: Iterable[int], truth: Truth) -> Sequence[Hit]:
+def _fired(rules: Sequence[_Rule], places: Iterable[int], known: Known, truth: Truth) -> Sequence[Hit]:
     hits: list[Hit] = []
     for place in places:
-        rule, condition, whens = rules[place]
+        rule, condition, choices, whens = rules[place]
         proof: Proof = {}
-        if not evaluate(condition, truth, proof):
+        if choices:
+            for leaf in choices:  # a look into ``known`` costs a fifth of a step of evaluate()
+                if leaf.number in known and evaluate(leaf, truth, proof):
+                    break
+            else:
+                continue
+        elif not evaluate(condition, truth, proof):
             continue
         emits = rule.emits
         if whens:
@@ -223,6 +231,11 @@ def _fired(rules: Sequence[_Rule], places: Iterable[int], truth: Truth) -> Seque
         if emits:
             hits.append(Hit(rule, emits, proof))
     return hits
+
+
+def _choices(condition: Condition) -> tuple[Condition, ...]:
+    parts = condition.parts if condition.operator == "any" else (condition,)
+    return () if any(part.leaf is None for part in parts) else parts
 
 
 def _leaves_in_order(pack: Pack) -> list[AnyLeaf]:
