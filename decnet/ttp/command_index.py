@@ -88,9 +88,12 @@ class CommandIndex:
         for command in commands:
             awake, by_args, by_more, scans = self._named(command.program, command.path)
             if command.args:
-                awake += by_args + _proposed(scans, command)
+                awake += by_args + _woken_by(scans, command.args)
             if command.redirects or command.assignments:
-                awake += by_more + _proposed(self._by_more, command)
+                awake += by_more
+                for scan in self._by_more:
+                    for text in scan.texts(command):
+                        awake += _woken_by((scan,), text)
             for number, checks in awake:
                 if number not in found:
                     for check in checks:
@@ -103,10 +106,7 @@ class CommandIndex:
     def _of_name(self, program: str, path: str) -> _Program:
         """What waits for a command of that name; names repeat far more than lines do."""
         own = self._by_program.get(program, _Program())
-        awake = self._always + own.awake
-        for _, propose, woken in self._by_path:
-            for pattern in propose(path.encode()) if path else ():
-                awake += woken[pattern]
+        awake = self._always + own.awake + _woken_by(self._by_path, path)
         return own._replace(awake=awake, scans=self._by_args + own.scans)
 
     def _program(self, numbers: Iterable[int]) -> _Program:
@@ -160,11 +160,13 @@ def _share(part: str, pattern: str) -> float:
     return min(pattern_share(pattern), COMMON if part == "path" else 1)
 
 
-def _proposed(scans: Iterable[_Scan], command: SimpleCommandView) -> Awake:
+def _woken_by(scans: Iterable[_Scan], text: str) -> Awake:
+    """What the patterns in ``text`` wake; no pattern is looked for in an empty text."""
     awake: Awake = ()
-    for texts, propose, woken in scans:
-        for text in texts(command):
-            for pattern in propose(text.encode()) if text else ():
+    if text:
+        data = text.encode()
+        for _, propose, woken in scans:
+            for pattern in propose(data):
                 awake += woken[pattern]
     return awake
 
