@@ -29,6 +29,8 @@ COMMON = 0.1
 FEW = 6
 """So many patterns are searched one by one in the time that a scanner takes."""
 REMEMBERED_NAMES = 4_096
+MAX_REMEMBERED_CHARS = 128
+"""What is longer is no name but an attack on memory."""
 PLAIN = frozenset({"args", "path"})
 """Parts that every command has; the others are redirections and assignments, which few have."""
 
@@ -86,7 +88,8 @@ class CommandIndex:
         """Numbers of the terms that are true, each with the first command that it is true for."""
         found: dict[int, SimpleCommandView] = {}
         for command in commands:
-            awake, by_args, by_more, scans = self._named(command.program, command.path)
+            named = self._named if len(command.path) <= MAX_REMEMBERED_CHARS else self._of_name
+            awake, by_args, by_more, scans = named(command.program, command.path)
             if command.args:
                 awake += by_args + _woken_by(scans, command.args)
             if command.redirects or command.assignments:
@@ -110,6 +113,7 @@ class CommandIndex:
         return own._replace(awake=awake, scans=self._by_args + own.scans)
 
     def _program(self, numbers: Iterable[int]) -> _Program:
+        """How the terms of these numbers, which name one program, wait for what else they ask."""
         waiting: dict[str, list[int]] = {"": [], "args": [], "more": []}
         patterns: Patterns = {}
         for number in numbers:

@@ -69,8 +69,9 @@ def _command_line(command: SimpleCommandView) -> str:
     Where a secret stands can depend on what the output is piped into (``chpasswd``), so that is there while masking.
     """
     line = f"{command.program} {command.args}".rstrip()
-    context = "".join(f" | {program}" for program in command.pipe_into[:1])
-    return _capped(line + context, MAX_MATCHED_BYTES, len(line.encode()))
+    if not command.pipe_into:
+        return _capped(line, MAX_MATCHED_BYTES)
+    return _capped(f"{line} | {command.pipe_into[0]}", MAX_MATCHED_BYTES, len(line.encode()))
 
 
 def _capped(text: str, most: int, length: int | None = None) -> str:

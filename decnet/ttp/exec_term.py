@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol
 
 from decnet.ttp.match import REMEMBERED_PATTERNS, find_pattern
@@ -134,17 +135,17 @@ TEXTS: dict[str, Texts] = {
 """Parts that are patterns, and the texts of a command that each is searched in."""
 
 NAMES: dict[str, Callable[[SimpleCommandView], Iterable[str]]] = {
-    "pipe_into": lambda command: command.pipe_into,
-    "pipe_from": lambda command: command.pipe_from,
-    "wrapper": lambda command: command.wrappers,
+    "pipe_into": attrgetter("pipe_into"),
+    "pipe_from": attrgetter("pipe_from"),
+    "wrapper": attrgetter("wrappers"),
     "decoded": lambda command: [step.kind for step in command.decoded],
 }
 """Parts that are names, and what they are compared with."""
 
 FLAGS: dict[str, Callable[[SimpleCommandView], bool]] = {
-    "background": lambda command: command.background,
-    "in_loop": lambda command: command.in_loop,
-    "obfuscated": lambda command: command.is_obfuscated,
+    "background": attrgetter("background"),
+    "in_loop": attrgetter("in_loop"),
+    "obfuscated": attrgetter("is_obfuscated"),
 }
 
 FORBIDDEN = {"args_not": "args"}

@@ -50,14 +50,19 @@ class _Field(NamedTuple):
     certain: frozenset[int]
 
 
-class _Rule(NamedTuple):
-    """A rule as one source kind sees it, with numbered conditions."""
+class _Question(NamedTuple):
+    """A condition with numbers; ``choices`` are its leaves where it is nothing but a choice between these."""
 
-    rule: CompiledRule
     condition: Condition
     choices: tuple[Condition, ...]
-    """The leaves of a condition that is nothing but a choice between leaves, the commonest form; else empty."""
-    whens: tuple[Condition | None, ...]
+
+
+class _Rule(NamedTuple):
+    """A rule as one source kind sees it."""
+
+    rule: CompiledRule
+    question: _Question
+    whens: tuple[_Question | None, ...]
 
 
 class _Kind(NamedTuple):
@@ -154,13 +159,13 @@ class RuleIndex:
         for rule in self.pack.rules:
             if (condition := rule.conditions.get(kind)) is None:
                 continue
-            numbered_condition = numbered(condition, self._numbers.__getitem__)
-            triggers = triggers_of(numbered_condition)
+            question = self._question(condition)
+            triggers = triggers_of(question.condition)
             if triggers is None:
                 always.append(len(rules))
             for number in triggers.numbers if triggers else ():
                 woken.setdefault(number, []).append(len(rules))
-            rules.append(_Rule(rule, numbered_condition, _choices(numbered_condition), self._whens(rule, kind)))
+            rules.append(_Rule(rule, question, self._whens(rule, kind)))
         leaves = {leaf for rule in rules for leaf in _leaves_of(rule.rule, kind)}
         return _Kind(
             rules=tuple(rules),
@@ -172,11 +177,16 @@ class RuleIndex:
             asks_commands=any(isinstance(leaf, ExecTerm) for leaf in leaves),
         )
 
-    def _whens(self, rule: CompiledRule, kind: str) -> tuple[Condition | None, ...]:
+    def _whens(self, rule: CompiledRule, kind: str) -> tuple[_Question | None, ...]:
         """The condition of each emit; empty when no emit has one, the common case."""
         if all(emit.when is None for emit in rule.emits):
             return ()
-        return tuple(numbered(emit.when[kind], self._numbers.__getitem__) if emit.when else None for emit in rule.emits)
+        return tuple(self._question(emit.when[kind]) if emit.when else None for emit in rule.emits)
+
+    def _question(self, condition: Condition) -> _Question:
+        condition = numbered(condition, self._numbers.__getitem__)
+        parts = condition.parts if condition.operator == "any" else (condition,)
+        return _Question(condition, () if any(part.leaf is None for part in parts) else parts)
 
 
 def _look(
@@ -208,34 +218,38 @@ def _places(kind: _Kind, known: Known) -> Sequence[int]:
     if len(known) == 1 and not kind.always:  # the common case: nothing to merge
         for number in known:
             return woken.get(number, ())
-    return sorted({*kind.always, *(place for number in known for place in woken.get(number, ()))})
+    places = set(kind.always)
+    for number in known:
+        places.update(woken.get(number, ()))
+    return sorted(places)
 
 
 def _fired(rules: Sequence[_Rule], places: Iterable[int], known: Known, truth: Truth) -> Sequence[Hit]:
     hits: list[Hit] = []
     for place in places:
-        rule, condition, choices, whens = rules[place]
+        rule, question, whens = rules[place]
         proof: Proof = {}
-        if choices:
-            for leaf in choices:  # a look into ``known`` costs a fifth of a step of evaluate()
-                if leaf.number in known and evaluate(leaf, truth, proof):
-                    break
-            else:
-                continue
-        elif not evaluate(condition, truth, proof):
+        if not _holds(question, known, truth, proof):
             continue
         emits = rule.emits
         if whens:
             pairs = zip(emits, whens, strict=True)
-            emits = tuple(emit for emit, when in pairs if when is None or evaluate(when, truth, proof))
+            emits = tuple(emit for emit, when in pairs if when is None or _holds(when, known, truth, proof))
         if emits:
             hits.append(Hit(rule, emits, proof))
     return hits
 
 
-def _choices(condition: Condition) -> tuple[Condition, ...]:
-    parts = condition.parts if condition.operator == "any" else (condition,)
-    return () if any(part.leaf is None for part in parts) else parts
+def _holds(question: _Question, known: Known, truth: Truth, proof: Proof) -> bool:
+    """As :func:`evaluate`; of a choice, the commonest condition, only the leaves in ``known`` are asked."""
+    condition, choices = question
+    if not choices:
+        return evaluate(condition, truth, proof)
+    for leaf in choices:
+        if leaf.number in known and (found := truth(leaf)) is not None:
+            proof[leaf.path] = found
+            return True
+    return False
 
 
 def _leaves_in_order(pack: Pack) -> list[AnyLeaf]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MAX_FILE_BYTES = 512 << 20
 KEPT_FILES = 512
-"""A database of the past is of no use; the newest are kept: a pack has about a hundred, and packs take turns."""
+"""A database of the past is of no use; the newest are kept: a pack has about seventy, and packs take turns."""
 
 _MAGIC = b"decnet-scan-1\n"
 _DIGEST_BYTES = 32
