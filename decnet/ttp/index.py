@@ -50,19 +50,12 @@ class _Field(NamedTuple):
     certain: frozenset[int]
 
 
-class _Question(NamedTuple):
-    """A condition with numbers; ``choices`` are its leaves where it is nothing but a choice between these."""
-
-    condition: Condition
-    choices: tuple[Condition, ...]
-
-
 class _Rule(NamedTuple):
-    """A rule as one source kind sees it."""
+    """A rule as one source kind sees it, with numbered conditions."""
 
     rule: CompiledRule
-    question: _Question
-    whens: tuple[_Question | None, ...]
+    condition: Condition
+    whens: tuple[Condition | None, ...]
 
 
 class _Kind(NamedTuple):
@@ -159,13 +152,13 @@ class RuleIndex:
         for rule in self.pack.rules:
             if (condition := rule.conditions.get(kind)) is None:
                 continue
-            question = self._question(condition)
-            triggers = triggers_of(question.condition)
+            numbered_condition = numbered(condition, self._numbers.__getitem__)
+            triggers = triggers_of(numbered_condition)
             if triggers is None:
                 always.append(len(rules))
             for number in triggers.numbers if triggers else ():
                 woken.setdefault(number, []).append(len(rules))
-            rules.append(_Rule(rule, question, self._whens(rule, kind)))
+            rules.append(_Rule(rule, numbered_condition, self._whens(rule, kind)))
         leaves = {leaf for rule in rules for leaf in _leaves_of(rule.rule, kind)}
         return _Kind(
             rules=tuple(rules),
@@ -177,16 +170,11 @@ class RuleIndex:
             asks_commands=any(isinstance(leaf, ExecTerm) for leaf in leaves),
         )
 
-    def _whens(self, rule: CompiledRule, kind: str) -> tuple[_Question | None, ...]:
+    def _whens(self, rule: CompiledRule, kind: str) -> tuple[Condition | None, ...]:
         """The condition of each emit; empty when no emit has one, the common case."""
         if all(emit.when is None for emit in rule.emits):
             return ()
-        return tuple(self._question(emit.when[kind]) if emit.when else None for emit in rule.emits)
-
-    def _question(self, condition: Condition) -> _Question:
-        condition = numbered(condition, self._numbers.__getitem__)
-        parts = condition.parts if condition.operator == "any" else (condition,)
-        return _Question(condition, () if any(part.leaf is None for part in parts) else parts)
+        return tuple(numbered(emit.when[kind], self._numbers.__getitem__) if emit.when else None for emit in rule.emits)
 
 
 def _look(
@@ -227,9 +215,9 @@ def _places(kind: _Kind, known: Known) -> Sequence[int]:
 def _fired(rules: Sequence[_Rule], places: Iterable[int], known: Known, truth: Truth) -> Sequence[Hit]:
     hits: list[Hit] = []
     for place in places:
-        rule, question, whens = rules[place]
+        rule, condition, whens = rules[place]
         proof: Proof = {}
-        if not _holds(question, known, truth, proof):
+        if not _holds(condition, known, truth, proof):
             continue
         emits = rule.emits
         if whens:
@@ -240,14 +228,14 @@ def _fired(rules: Sequence[_Rule], places: Iterable[int], known: Known, truth: T
     return hits
 
 
-def _holds(question: _Question, known: Known, truth: Truth, proof: Proof) -> bool:
-    """As :func:`evaluate`; of a choice, the commonest condition, only the leaves in ``known`` are asked."""
-    condition, choices = question
-    if not choices:
-        return evaluate(condition, truth, proof)
-    for leaf in choices:
-        if leaf.number in known and (found := truth(leaf)) is not None:
-            proof[leaf.path] = found
+def _holds(condition: Condition, known: Known, truth: Truth, proof: Proof) -> bool:
+    """As :func:`evaluate`; most rules are one long choice, whose leaves need no step where they are not ``known``."""
+    for part in condition.parts if condition.operator == "any" else (condition,):
+        if part.leaf is None:
+            if evaluate(part, truth, proof):
+                return True
+        elif part.number in known and (found := truth(part)) is not None:
+            proof[part.path] = found
             return True
     return False
 
