@@ -2,6 +2,7 @@ r"""Backslash escapes of ``$'…'``, ``echo -e`` and ``printf``: ``\x77``, ``\16
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 _LETTERS: Final = {
@@ -22,6 +23,8 @@ _LETTERS: Final = {
 _HEX: Final = frozenset("0123456789abcdefABCDEF")
 _OCTAL: Final = frozenset("01234567")
 _WIDTHS: Final = {"x": 2, "u": 4, "U": 8}
+MAX_ESCAPE: Final = 9
+"""Characters of the longest escape behind its backslash: ``U`` and eight digits."""
 
 
 def to_bytes(text: str) -> bytes:
@@ -55,12 +58,15 @@ def unescape(text: str) -> bytes:
         elif piece[0] == "c":
             break
         else:
-            code, used = _escape(piece)
-            out += code + to_bytes(piece[used:])
+            code, used = _escape(piece[:MAX_ESCAPE])
+            out += code
+            if used < len(piece):
+                out += to_bytes(piece[used:])
         index += 1
     return bytes(out)
 
 
+@lru_cache(maxsize=1_024)  # a program sent as \x7f\x45… is hundreds of them, of 256
 def _escape(piece: str) -> tuple[bytes, int]:
     """The bytes of the escape at the start of ``piece``, which follows a backslash, and its length."""
     letter = piece[0]

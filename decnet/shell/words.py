@@ -98,9 +98,9 @@ def expand(raw: str, offset: int, scope: Scope) -> list[str]:
     if len(raw) > 1 and (simple := _SIMPLE.fullmatch(raw)):
         kind = simple.lastindex
         if kind == 1:
-            return [_ESCAPED.sub(r"\1", raw)]
+            return ["".join(_ESCAPED.split(raw))]  # the groups without their backslash; sub() calls Python per match
         inner = simple[2] if kind == 2 else simple[3]  # noqa: PLR2004 (the pattern's groups)
-        return [_ESCAPED_QUOTED.sub(r"\1", inner) if kind == 2 and "\\" in inner else inner]  # noqa: PLR2004
+        return ["".join(filter(None, _ESCAPED_QUOTED.split(inner))) if kind == 2 and "\\" in inner else inner]  # noqa: PLR2004
     if "{" in raw and ("," in raw or ".." in raw) and scope.budget.braces > 0:
         alternatives = braces(raw, scope.budget)
         if len(alternatives) > 1:

@@ -3,140 +3,177 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from decnet.ttp.condition import Leaf
-from decnet.ttp.exec_term import TEXTS, ExecTerm, holds
+from decnet.ttp.exec_term import TEXTS, checks_of
+from decnet.ttp.match import find_pattern
 from decnet.ttp.scan import scanner_of
 from decnet.ttp.trigger import pattern_share
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from decnet.ttp.exec_term import SimpleCommandView, Texts
+    from decnet.ttp.exec_term import Check, ExecTerm, SimpleCommandView, Texts
     from decnet.ttp.scan import Engine
     from decnet.ttp.scan_cache import ScanCache
 
-Awake = tuple[tuple[int, ExecTerm], ...]
-"""Numbers of terms to look at, each with what is left to ask once its trigger was seen."""
+Awake = tuple[tuple[int, tuple["Check", ...]], ...]
+"""Numbers of terms to look at, each with what is left to check once its trigger was seen."""
+Patterns = dict[str, list[int]]
+"""Patterns that wake terms, with the numbers of these."""
 
 COMMON = 0.1
-"""The expected share of texts above which a pattern is no trigger, where a program could be."""
-
-_PLAIN = frozenset({"args", "path"})
-"""Parts that every command has; the others are redirections and assignments."""
-
-
-class _Woken(NamedTuple):
-    """The terms that a pattern is the trigger of: per program that they name, and those that name none.
-
-    A term waits where its program is, so a pattern that many commands show wakes nothing for most of them.
-    """
-
-    named: dict[str, Awake]
-    others: Awake
+"""The expected share of texts above which a pattern is no trigger: to look at its terms costs less than to find it."""
+FEW = 6
+"""So many patterns are searched one by one in the time that a scanner takes."""
+REMEMBERED_NAMES = 4_096
+MAX_REMEMBERED_CHARS = 128
+"""What is longer is no name but an attack on memory."""
+PLAIN = frozenset({"args", "path"})
+"""Parts that every command has; the others are redirections and assignments, which few have."""
 
 
-class _Part(NamedTuple):
-    """One part of a command that patterns are searched in, such as its arguments.
-
-    ``woken`` is in the order of the scanner's patterns. The part is scanned for the programs that its terms name;
-    ``programs`` is None where one of them names none.
-    """
+class _Scan(NamedTuple):
+    """A search for triggers in one part of a command; ``woken`` is in the order of the scanner's patterns."""
 
     texts: Texts
     propose: Callable[[bytes], list[int]]
-    woken: tuple[_Woken, ...]
-    programs: frozenset[str] | None
+    woken: tuple[Awake, ...]
+
+
+class _Program(NamedTuple):
+    """The terms that wait for a program: by what else must be there before they are looked at."""
+
+    awake: Awake = ()
+    by_args: Awake = ()
+    by_more: Awake = ()
+    scans: tuple[_Scan, ...] = ()
 
 
 class CommandIndex:
-    """All distinct ``exec`` terms of a pack. A term is looked at when its rarest pattern was seen in a command.
+    """All distinct ``exec`` terms of a pack. A term is looked at when its trigger was seen in a command.
 
-    Terms without a pattern, or with none that is rarer than a program, wait for one of their programs; those without
-    either are tried on every command.
+    Terms that name programs wait for these, and each program with many of them has its arguments scanned for their
+    patterns. The other terms wait for their rarest pattern; those without one are tried on every command.
     """
 
     def __init__(self, terms: Sequence[ExecTerm], engine: Engine | None = None, cache: ScanCache | None = None) -> None:
-        by_program: dict[str, Awake] = {}
-        by_part: dict[str, dict[str, list[int]]] = {}
-        always: Awake = ()
+        self._terms = terms
+        self._engine = engine
+        self._cache = cache
+        by_program: dict[str, list[int]] = {}
+        by_part: dict[str, Patterns] = {}
+        always: list[int] = []
         for number, term in enumerate(terms):
-            part, pattern = min(term.patterns, key=lambda item: pattern_share(item[1]), default=("", ""))
-            if pattern and not (term.programs and pattern_share(pattern) > COMMON):
-                by_part.setdefault(part, {}).setdefault(pattern, []).append(number)
-            elif term.programs:
-                rest = replace(term, programs=frozenset())
+            part, pattern = _rarest(term.patterns)
+            if term.programs:
                 for program in term.programs:
-                    by_program[program] = (*by_program.get(program, ()), (number, rest))
+                    by_program.setdefault(program, []).append(number)
+            elif pattern:
+                by_part.setdefault(part, {}).setdefault(pattern, []).append(number)
             else:
-                always += ((number, term),)
-        parts = {name: _part(name, terms, patterns, engine, cache) for name, patterns in sorted(by_part.items())}
-        self._by_program = by_program
-        self._parts = tuple(parts.values())
-        self._plain_parts = tuple(part for name, part in parts.items() if name in _PLAIN)
-        self._always = always
+                always.append(number)
+        programs = {numbers: self._program(numbers) for numbers in {tuple(numbers) for numbers in by_program.values()}}
+        scans = {part: self._scan(part, patterns) for part, patterns in sorted(by_part.items())}
+        self._by_program = {program: programs[tuple(numbers)] for program, numbers in by_program.items()}
+        self._by_args = tuple(scan for part, scan in scans.items() if part == "args")
+        self._by_path = tuple(scan for part, scan in scans.items() if part == "path")
+        self._by_more = tuple(scan for part, scan in scans.items() if part not in PLAIN)
+        self._always = self._woken(always)
+        self._named = lru_cache(maxsize=REMEMBERED_NAMES)(self._of_name)
 
     def find(self, commands: Sequence[SimpleCommandView]) -> dict[int, SimpleCommandView]:
         """Numbers of the terms that are true, each with the first command that it is true for."""
         found: dict[int, SimpleCommandView] = {}
         for command in commands:
-            program = command.program
-            awake = self._always + self._by_program.get(program, ())
-            for texts, propose, woken, programs in self._parts if _has_more(command) else self._plain_parts:
-                if programs is None or program in programs:
-                    for text in texts(command):
-                        for pattern in propose(text.encode()) if text else ():
-                            named, others = woken[pattern]
-                            awake += named.get(program, others)
-            for number, rest in awake:
-                if number not in found and holds(rest, command):
-                    found[number] = command
+            named = self._named if len(command.path) <= MAX_REMEMBERED_CHARS else self._of_name
+            awake, by_args, by_more, scans = named(command.program, command.path)
+            if command.args:
+                awake += by_args + _woken_by(scans, command.args)
+            if command.redirects or command.assignments:
+                awake += by_more
+                for scan in self._by_more:
+                    for text in scan.texts(command):
+                        awake += _woken_by((scan,), text)
+            for number, checks in awake:
+                if number not in found:
+                    for check in checks:
+                        if not check(command):
+                            break
+                    else:
+                        found[number] = command
         return found
 
+    def _of_name(self, program: str, path: str) -> _Program:
+        """What waits for a command of that name; names repeat far more than lines do."""
+        own = self._by_program.get(program, _Program())
+        awake = self._always + own.awake + _woken_by(self._by_path, path)
+        return own._replace(awake=awake, scans=self._by_args + own.scans)
 
-def _part(
-    name: str,
-    terms: Sequence[ExecTerm],
-    patterns: dict[str, list[int]],
-    engine: Engine | None,
-    cache: ScanCache | None,
-) -> _Part:
-    scanner = scanner_of(dict(enumerate(Leaf(name, "pattern", (pattern,)) for pattern in patterns)), engine, cache)
-    named = [terms[number].programs for numbers in patterns.values() for number in numbers]
+    def _program(self, numbers: Iterable[int]) -> _Program:
+        """How the terms of these numbers, which name one program, wait for what else they ask."""
+        waiting: dict[str, list[int]] = {"": [], "args": [], "more": []}
+        patterns: Patterns = {}
+        for number in numbers:
+            parts = dict(self._terms[number].patterns)
+            pattern = parts.get("args", "")
+            if parts.keys() - PLAIN:
+                waiting["more"].append(number)
+            elif not pattern or find_pattern(pattern)(b"") is not None:
+                waiting[""].append(number)
+            elif pattern_share(pattern) > COMMON:
+                waiting["args"].append(number)
+            else:
+                patterns.setdefault(pattern, []).append(number)
+        if len(patterns) < FEW:
+            waiting["args"] += [number for woken in patterns.values() for number in woken]
+            patterns = {}
+        scans = (self._scan("args", patterns),) if patterns else ()
+        awake, by_args, by_more = map(self._woken, waiting.values())
+        return _Program(awake, by_args, by_more, scans)
 
-    return _Part(
-        texts=TEXTS[name],
-        propose=scanner.propose,
-        woken=tuple(
-            _woken(name, pattern, {number: terms[number] for number in numbers}, is_decided=place in scanner.exact)
+    def _scan(self, name: str, patterns: Patterns) -> _Scan:
+        leaves = {place: Leaf(name, "pattern", (pattern,)) for place, pattern in enumerate(patterns)}
+        scanner = scanner_of(leaves, self._engine, self._cache)
+        woken = tuple(
+            self._woken(numbers, (name, pattern) if place in scanner.exact else None)
             for place, (pattern, numbers) in enumerate(patterns.items())
-        ),
-        programs=frozenset().union(*named) if all(named) else None,
-    )
+        )
+        return _Scan(TEXTS[name], scanner.propose, woken)
+
+    def _woken(self, numbers: Iterable[int], seen: tuple[str, str] | None = None) -> Awake:
+        """The terms of these numbers with what is left to check where their program and ``seen`` are there."""
+        terms = {number: self._terms[number] for number in numbers}
+        return tuple(
+            (number, checks_of(replace(term, programs=frozenset(), patterns=_without(seen, term.patterns))))
+            for number, term in terms.items()
+        )
 
 
-def _woken(name: str, pattern: str, terms: Mapping[int, ExecTerm], *, is_decided: bool) -> _Woken:
-    """What ``pattern`` wakes; a pattern that the scanner decides is not asked again, nor is a program."""
-    known = {(name, pattern)} if is_decided else set()
-    asked = {
-        number: replace(term, programs=frozenset(), patterns=tuple(part for part in term.patterns if part not in known))
-        for number, term in terms.items()
-    }
-    others = tuple((number, asked[number]) for number, term in terms.items() if not term.programs)
-    programs = {program for term in terms.values() for program in term.programs}
-    return _Woken(
-        {
-            program: tuple(
-                (number, asked[number])
-                for number, term in terms.items()
-                if not term.programs or program in term.programs
-            )
-            for program in programs
-        },
-        others,
-    )
+def _rarest(patterns: Iterable[tuple[str, str]]) -> tuple[str, str]:
+    """Part and pattern of the best trigger; an empty pattern where none is rare enough."""
+    shares = {part: _share(*part) for part in patterns}
+    best = min(shares, key=shares.__getitem__, default=("", ""))
+    return best if shares.get(best, 1) <= COMMON else ("", "")
 
 
-def _has_more(command: SimpleCommandView) -> bool:
-    return bool(command.redirects or command.assignments)
+def _share(part: str, pattern: str) -> float:
+    """How common a pattern is expected to be; one of a path is looked for once per name, so it may be common."""
+    return min(pattern_share(pattern), COMMON if part == "path" else 1)
+
+
+def _woken_by(scans: Iterable[_Scan], text: str) -> Awake:
+    """What the patterns in ``text`` wake; no pattern is looked for in an empty text."""
+    awake: Awake = ()
+    if text:
+        data = text.encode()
+        for _, propose, woken in scans:
+            for pattern in propose(data):
+                awake += woken[pattern]
+    return awake
+
+
+def _without(seen: tuple[str, str] | None, patterns: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    return tuple(part for part in patterns if part != seen)

@@ -35,9 +35,9 @@ def evidence_of(source_kind: str, proof: Proof, fields: Mapping[str, str]) -> Ev
     rule of only ``not``) points at the start of the field.
     """
     terms = list(proof)[:MAX_TERMS]
-    command = next((found.command for found in proof.values() if isinstance(found, CommandFound)), None)
-    if command is not None:
-        return _command_evidence(command, terms, fields)
+    for found in proof.values():
+        if isinstance(found, CommandFound):
+            return _command_evidence(found.command, terms, fields)
     name, start, end = _longest_match(proof, fields)
     evidence = _quotation(fields.get(name, ""), start, end, terms)
     return evidence if source_kind == COMMAND else {"field": name, **evidence}
@@ -73,8 +73,9 @@ def _command_line(command: SimpleCommandView) -> str:
     Where a secret stands can depend on what the output is piped into (``chpasswd``), so that is there while masking.
     """
     line = f"{command.program} {command.args}".rstrip()
-    context = "".join(f" | {program}" for program in command.pipe_into[:1])
-    return _capped(line + context, MAX_MATCHED_BYTES, len(line.encode()))
+    if not command.pipe_into:
+        return _capped(line, MAX_MATCHED_BYTES)
+    return _capped(f"{line} | {command.pipe_into[0]}", MAX_MATCHED_BYTES, len(line.encode()))
 
 
 def _capped(text: str, most: int, length: int | None = None) -> str:

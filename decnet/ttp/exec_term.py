@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol
 
-from decnet.ttp.match import find_pattern
+from decnet.ttp.match import REMEMBERED_PATTERNS, find_pattern
 
 if TYPE_CHECKING:
     from decnet.models.rule import Exec
@@ -133,17 +135,17 @@ TEXTS: dict[str, Texts] = {
 """Parts that are patterns, and the texts of a command that each is searched in."""
 
 NAMES: dict[str, Callable[[SimpleCommandView], Iterable[str]]] = {
-    "pipe_into": lambda command: command.pipe_into,
-    "pipe_from": lambda command: command.pipe_from,
-    "wrapper": lambda command: command.wrappers,
+    "pipe_into": attrgetter("pipe_into"),
+    "pipe_from": attrgetter("pipe_from"),
+    "wrapper": attrgetter("wrappers"),
     "decoded": lambda command: [step.kind for step in command.decoded],
 }
 """Parts that are names, and what they are compared with."""
 
 FLAGS: dict[str, Callable[[SimpleCommandView], bool]] = {
-    "background": lambda command: command.background,
-    "in_loop": lambda command: command.in_loop,
-    "obfuscated": lambda command: command.is_obfuscated,
+    "background": attrgetter("background"),
+    "in_loop": attrgetter("in_loop"),
+    "obfuscated": attrgetter("is_obfuscated"),
 }
 
 FORBIDDEN = {"args_not": "args"}
@@ -175,22 +177,53 @@ def exec_term_of(exec_: Exec) -> ExecTerm:
     )
 
 
+Check = Callable[[SimpleCommandView], bool]
+
+
 def holds(term: ExecTerm, command: SimpleCommandView) -> bool:
     """Whether ``command`` has every part that ``term`` asks for."""
-    if term.programs and command.program not in term.programs:
+    return all(check(command) for check in checks_of(term))
+
+
+@lru_cache(maxsize=REMEMBERED_PATTERNS)
+def checks_of(term: ExecTerm) -> tuple[Check, ...]:
+    """What a command must pass to have every part of ``term``: the cheap checks first, arguments last."""
+    patterns = sorted(term.patterns, key=lambda part: part[0] == "args")
+    return (
+        *([_has_program(term.programs)] if term.programs else ()),
+        *(_has_flag(name, wanted=wanted) for name, wanted in term.flags),
+        *(_has_name(name, names) for name, names in term.names),
+        *(_has_pattern(name, pattern) for name, pattern in patterns),
+        *(_lacks_pattern(name, pattern) for name, pattern in term.forbidden),
+    )
+
+
+def _has_program(programs: frozenset[str]) -> Check:
+    return lambda command: command.program in programs
+
+
+def _has_flag(name: str, *, wanted: bool) -> Check:
+    flag = FLAGS[name]
+    return lambda command: flag(command) is wanted
+
+
+def _has_name(name: str, names: frozenset[str]) -> Check:
+    names_of = NAMES[name]
+    return lambda command: not names.isdisjoint(names_of(command))
+
+
+def _has_pattern(name: str, pattern: str) -> Check:
+    find, texts = find_pattern(pattern), TEXTS[name]
+
+    def is_found(command: SimpleCommandView) -> bool:
+        for text in texts(command):  # noqa: SIM110 - any() over a generator takes longer than most searches
+            if find(text.encode()) is not None:
+                return True
         return False
-    for name, wanted in term.flags:
-        if FLAGS[name](command) is not wanted:
-            return False
-    for name, names in term.names:
-        if names.isdisjoint(NAMES[name](command)):
-            return False
-    for name, pattern in term.patterns:
-        if not _is_found(name, pattern, command):
-            return False
-    return not any(_is_found(name, pattern, command) for name, pattern in term.forbidden)
+
+    return is_found
 
 
-def _is_found(name: str, pattern: str, command: SimpleCommandView) -> bool:
-    find = find_pattern(pattern)
-    return any(find(text.encode()) is not None for text in TEXTS[name](command))
+def _lacks_pattern(name: str, pattern: str) -> Check:
+    is_found = _has_pattern(name, pattern)
+    return lambda command: not is_found(command)

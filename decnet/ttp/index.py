@@ -118,7 +118,7 @@ class RuleIndex:
         if not known and not kind.always:
             return ()
         places = _places(kind, known)
-        return _fired(kind.rules, places, self._truth(known, data)) if places else ()
+        return _fired(kind.rules, places, known, self._truth(known, data)) if places else ()
 
     def _truth(self, known: Known, data: Mapping[str, bytes]) -> Truth:
         """Tells which leaves are true: of those proposed, the certain ones, and each that RE2 then finds."""
@@ -206,23 +206,38 @@ def _places(kind: _Kind, known: Known) -> Sequence[int]:
     if len(known) == 1 and not kind.always:  # the common case: nothing to merge
         for number in known:
             return woken.get(number, ())
-    return sorted({*kind.always, *(place for number in known for place in woken.get(number, ()))})
+    places = set(kind.always)
+    for number in known:
+        places.update(woken.get(number, ()))
+    return sorted(places)
 
 
-def _fired(rules: Sequence[_Rule], places: Iterable[int], truth: Truth) -> Sequence[Hit]:
+def _fired(rules: Sequence[_Rule], places: Iterable[int], known: Known, truth: Truth) -> Sequence[Hit]:
     hits: list[Hit] = []
     for place in places:
         rule, condition, whens = rules[place]
         proof: Proof = {}
-        if not evaluate(condition, truth, proof):
+        if not _holds(condition, known, truth, proof):
             continue
         emits = rule.emits
         if whens:
             pairs = zip(emits, whens, strict=True)
-            emits = tuple(emit for emit, when in pairs if when is None or evaluate(when, truth, proof))
+            emits = tuple(emit for emit, when in pairs if when is None or _holds(when, known, truth, proof))
         if emits:
             hits.append(Hit(rule, emits, proof))
     return hits
+
+
+def _holds(condition: Condition, known: Known, truth: Truth, proof: Proof) -> bool:
+    """As :func:`evaluate`; most rules are one long choice, whose leaves need no step where they are not ``known``."""
+    for part in condition.parts if condition.operator == "any" else (condition,):
+        if part.leaf is None:
+            if evaluate(part, truth, proof):
+                return True
+        elif part.number in known and (found := truth(part)) is not None:
+            proof[part.path] = found
+            return True
+    return False
 
 
 def _leaves_in_order(pack: Pack) -> list[AnyLeaf]:

@@ -36,6 +36,7 @@ _SECRET_POSITIONS: tuple[tuple[tuple[bytes, ...], str], ...] = (
 
 
 _ANY_SIGN = "|".join(re2.escape(sign.decode()) for signs, _ in _SECRET_POSITIONS for sign in signs)
+_ANY_SECRET = "|".join(pattern for _, pattern in _SECRET_POSITIONS)
 
 REMEMBERED = 256
 """Several rules quote one text."""
@@ -52,6 +53,8 @@ def _patterns() -> tuple[tuple[tuple[bytes, ...], re2._Regexp], ...]:
 def mask_secrets(data: bytes) -> bytes:
     """``data`` with every secret in a known position replaced by as many ``*``."""
     if find_pattern(_ANY_SIGN)(data) is None:  # nearly every text
+        return data
+    if find_pattern(_ANY_SECRET)(data) is None:  # one search for all of them costs a tenth of one for each
         return data
     masked = data
     for signs, pattern in _patterns():

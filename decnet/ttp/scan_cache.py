@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAX_FILE_BYTES = 512 << 20
-KEPT_FILES = 32
-"""A database of the past is of no use; the newest few are kept for packs that take turns."""
+KEPT_FILES = 512
+"""A database of the past is of no use; the newest are kept: a pack has about seventy, and packs take turns."""
 
 _MAGIC = b"decnet-scan-1\n"
 _DIGEST_BYTES = 32
