@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
+HOSTS = 5_000
+"""Source addresses; as in real logs, a few of them come back all day."""
 COMMANDS = (
     "uname -a",
     "cat /proc/cpuinfo | grep name | wc -l",
@@ -46,9 +48,10 @@ def lines(count: int, seed: int = 7) -> Iterator[str]:
 
 def _session(rng: random.Random, number: int) -> Iterator[dict[str, Any]]:
     at = START + timedelta(seconds=number * 3.7)
+    host = int(rng.paretovariate(0.5)) % HOSTS
     shared = {
         "session": f"{rng.getrandbits(48):012x}",
-        "src_ip": f"198.51.{rng.randrange(64)}.{rng.randrange(1, 255)}",
+        "src_ip": f"198.51.{host // 250}.{host % 250 + 1}",
         "src_port": rng.randrange(1024, 65535),
         "dst_ip": "192.0.2.10",
         "dst_port": 2222,

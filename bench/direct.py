@@ -59,7 +59,6 @@ def _child(log: str, *, again: bool) -> None:
     before = usage.ru_utime + usage.ru_stime
     with open_direct() as direct:
         report = direct.read(log, again=again)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     usage = resource.getrusage(resource.RUSAGE_SELF)
     print(
         json.dumps(
@@ -67,10 +66,16 @@ def _child(log: str, *, again: bool) -> None:
                 "rate": report.lines / report.seconds,
                 "rate_cpu": report.lines / (usage.ru_utime + usage.ru_stime - before),
                 "tags": report.new_tags,
-                "memory_mb": peak,
+                "memory_mb": _peak_mb(),
             }
         )
     )
+
+
+def _peak_mb() -> float:
+    """The most memory that this program held; ``ru_maxrss`` would count what its parent held when it was started."""
+    status = Path("/proc/self/status").read_text("ascii").splitlines()
+    return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
 
 
 if __name__ == "__main__":

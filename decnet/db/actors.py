@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from decnet.models.actor import SessionChange, SessionUuid
     from decnet.models.event import Event
 
-REMEMBERED = 20_000
+REMEMBERED = 8_192
 """How many attackers and sessions a writer knows without asking the database."""
 MAX_NAME = 255
 

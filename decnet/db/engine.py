@@ -30,7 +30,7 @@ _PRAGMAS = (
     "synchronous=NORMAL",
     "foreign_keys=ON",
     "temp_store=MEMORY",
-    "cache_size=-32768",  # KiB
+    "cache_size=-16384",  # KiB
     "wal_autocheckpoint=4000",  # pages: a checkpoint syncs the disk, so it comes every 16 MB instead of every 4
 )
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 SecretDigest = Callable[[str], str]
 
-_REMEMBERED = 16_384
+_REMEMBERED = 8_192
 _DIGEST_BYTES = 16
 
 

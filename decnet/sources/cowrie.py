@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _PROTOCOLS = frozenset({"ssh", "telnet"})
 _MAX_NAME_CHARS = 128
-_REMEMBERED_SESSIONS = 16_384
+_REMEMBERED_SESSIONS = 8_192
 _SNIFFED_LINES = 50
 _LARGEST_PORT = 65_535
 _EVENTS_PER_LINE = 2
@@ -56,7 +56,7 @@ class CowrieSource:
     """Reads lines of ``cowrie.json``, of any release from 2017 on.
 
     ``sensor`` is the operator's name for the honeypot and wins over the one in the record. What a record lacks
-    (``src_ip`` and ``protocol`` in old releases) is taken from its session, of which the last 16,384 are remembered;
+    (``src_ip`` and ``protocol`` in old releases) is taken from its session, of which the last 8,192 are remembered;
     the source address never comes from anything that an attacker wrote.
     """
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from decnet.ttp.scan import Engine
     from decnet.ttp.sessions import EarlierCommands
 
-REMEMBERED_TEXTS = 32_768
+REMEMBERED_TEXTS = 16_384
 MAX_REMEMBERED_CHARS = 4_096
 
 Findings = list[tuple[Hit, Evidence]]

@@ -44,7 +44,8 @@ def _truth(fields: Mapping[str, str], commands: Sequence[SimpleCommandView]) -> 
     def truth(condition: Condition) -> Found | None:
         leaf = condition.leaf
         if isinstance(leaf, ExecTerm):
-            command = next((command for command in commands if holds(leaf, command)), None)
+            named = (command for command in commands if not leaf.programs or command.program in leaf.programs)
+            command = next((command for command in named if holds(leaf, command)), None)
             return None if command is None else CommandFound(leaf, command)
         if leaf is None or leaf.field not in fields:
             return None

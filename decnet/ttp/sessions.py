@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from decnet.models.event import Event
     from decnet.shell import ShellState
 
-REMEMBERED_SESSIONS = 16_384
+REMEMBERED_SESSIONS = 8_192
 
 EarlierCommands = Callable[["Event"], Iterable[str]]
 """The command texts of the event's session that are stored and stand before it, in their order."""
