@@ -263,3 +263,13 @@ def test_rotated_logs_are_read_in_the_order_of_writing() -> None:
     ]
     shuffled = [in_order[0], in_order[6], *reversed(in_order[1:6]), in_order[7]]
     assert oldest_first(shuffled) == in_order
+
+
+@pytest.mark.parametrize("packing", PACKERS)
+def test_a_file_that_vanishes_while_it_is_read_is_read_to_its_end(tmp_path: Path, packing: str) -> None:
+    log = tmp_path / "cowrie.json"
+    log.write_bytes(PACKERS[packing](TEXT))
+    batches = LogReader(str(log), chunk_bytes=4096).batches()
+    first = next(batches)
+    log.unlink()
+    assert lines_of([first, *batches]) == LINES
