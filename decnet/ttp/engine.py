@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from decnet.models.event import COMMAND, SESSION, STARTED, CommandPayload, SessionPayload
+from decnet.models.rule import DEFAULT_FIELDS
 from decnet.shell import EMPTY, unroll
 from decnet.telemetry import span
 from decnet.ttp.emit import Evidence, evidence_of, tags_of
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from decnet.ttp.scan import Engine
     from decnet.ttp.sessions import EarlierCommands
 
+COMMAND_TEXT = DEFAULT_FIELDS[COMMAND]
 REMEMBERED_TEXTS = 16_384
 MAX_REMEMBERED_CHARS = 4_096
 
@@ -102,9 +104,7 @@ class RuleEngine:
     def _read(self, text: str, state: ShellState) -> Reading:
         with span("ttp.unroll"):
             unrolled = unroll(text, state)
-        return Reading(
-            self.findings(COMMAND, {"command_text": text}, unrolled.commands), unrolled.state, unrolled.limits
-        )
+        return Reading(self.findings(COMMAND, {COMMAND_TEXT: text}, unrolled.commands), unrolled.state, unrolled.limits)
 
 
 def text_fields(payload: Payload) -> dict[str, str]:

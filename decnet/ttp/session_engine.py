@@ -11,7 +11,7 @@ from decnet.models.ids import uuid_text
 from decnet.shell import EMPTY, unroll
 from decnet.ttp.condition import CommandFound, finder_of
 from decnet.ttp.emit import Subject, evidence_of, rule_tags
-from decnet.ttp.engine import MAX_REMEMBERED_CHARS, REMEMBERED_TEXTS, is_shell_line, text_fields
+from decnet.ttp.engine import COMMAND_TEXT, MAX_REMEMBERED_CHARS, REMEMBERED_TEXTS, is_shell_line, text_fields
 from decnet.ttp.index import RuleIndex
 from decnet.ttp.memory import Memory
 from decnet.ttp.pack import CompiledEmit, Pack
@@ -34,8 +34,6 @@ MAX_EVENTS = 10_000
 """Events of one session that are looked at; what a longer session does after them shows in its earlier ones."""
 MAX_SIGHTINGS = 2_000
 """Sightings of one step that are kept."""
-COMMAND_TEXT = "command_text"
-
 PlacedHit = tuple["Hit", int]
 """A step that an event made true, and where in the event's text."""
 

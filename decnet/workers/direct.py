@@ -135,6 +135,9 @@ class DirectRun:
     def _read_batches(self, reader: LogReader, start: Position | None, report: FileReport) -> None:
         source: Source | None = None
         for batch in reader.batches(start):
+            report.lines += len(batch.lines) + len(batch.refusals)
+            for refusal in batch.refusals:
+                _refuse(report, refusal)
             if source is None and batch.lines:
                 source = self._source_for(batch.lines, report.name)
             if source is not None:
@@ -152,7 +155,7 @@ class DirectRun:
         return source
 
     def _store_batch(self, batch: LineBatch, source: Source, report: FileReport) -> None:
-        events, end = _events_of(batch, source, report)
+        events, end = _events_of(batch, source, report), batch.end
         with span("ttp.tag", events=len(events)):
             tags = [(event.id, found) for event in events if (found := self._tagger.tag(event))]
         now = time.time_ns() // 1_000
@@ -168,7 +171,6 @@ class DirectRun:
             self._intake.forget()
             self._tags.forget()
             raise
-        report.lines += len(batch.lines) + len(batch.refusals)
         report.new_events += len(new)
         report.known_events += len(events) - len(new)
         report.new_tags += len(written)
@@ -201,22 +203,19 @@ def _due_sessions(
         yield number, EndedSession(event.session_id, started_at, event.src_ip, event.decky_id)
 
 
-def _events_of(batch: LineBatch, source: Source, report: FileReport) -> tuple[list[Event], Position]:
-    """The events of a batch and where reading goes on once they are stored.
+def _events_of(batch: LineBatch, source: Source, report: FileReport) -> list[Event]:
+    """The events of a batch; lines that give none are reported.
 
-    A last line without newline that is no whole record is being written right now: it is reported and read again.
+    A last line without newline is being written right now: the batch ends before it, so it is read again when whole.
     """
-    for refusal in batch.refusals:
-        _refuse(report, refusal)
     events: list[Event] = []
-    end = batch.end
     for number, line in enumerate(batch.lines, batch.first_line):
         found = source.read(line, number)
         if isinstance(found, Refusal):
             _refuse(report, found)
         else:
             events.extend(found)
-    return events, end
+    return events
 
 
 def _refuse(report: FileReport, refusal: Refusal) -> None:

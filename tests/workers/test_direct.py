@@ -118,3 +118,16 @@ def test_the_size_of_batches_changes_no_tag(tmp_path: Path) -> None:
             run.read(str(log))
             found.append(techniques(run))
     assert found[0] == found[1]
+
+
+def test_an_overlong_first_line_is_reported_and_the_rest_is_read(direct: DirectRun, tmp_path: Path) -> None:
+    log = tmp_path / "cowrie.json"
+    log.write_text("x" * 3_000_000 + "\n" + USING)
+    report = direct.read(str(log))
+    assert (report.refused_total, report.new_events) == (1, 1)
+
+
+def test_a_log_of_one_overlong_line_without_an_end_is_no_silence(direct: DirectRun, tmp_path: Path) -> None:
+    log = tmp_path / "cowrie.json"
+    log.write_text("x" * 3_000_000)
+    assert direct.read(str(log)).refused_total == 1
