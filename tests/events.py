@@ -18,6 +18,7 @@ from decnet.models.event import (
 from decnet.models.tag import TTPTag, compute_tag_uuid
 
 if TYPE_CHECKING:
+    from decnet.models.actor import IdentityUuid
     from decnet.models.event import Payload, SourceKind
 
 NOON = 1_795_003_200_000_000  # 2026-11-18 12:00 UTC
@@ -57,33 +58,52 @@ def a_command(
     return an_event(COMMAND, CommandPayload(text, stdin=stdin), at=at, src=src, session=session)
 
 
-def a_login(*, success: bool, at: int = NOON, session: str = "s1") -> Event:
+def a_login(
+    *,
+    success: bool,
+    at: int = NOON,
+    src: str = "198.51.100.7",
+    session: str = "s1",
+    user: str = "root",
+    secret: str = "",
+) -> Event:
     """The attacker tried to log in."""
-    return an_event(AUTH_ATTEMPT, AuthPayload("root", success), at=at, session=session)
+    return an_event(AUTH_ATTEMPT, AuthPayload(user, success, secret=secret), at=at, src=src, session=session)
 
 
-def an_end(*, at: int = NOON, session: str = "s1", duration_ms: int = 1_500) -> Event:
+def an_end(*, at: int = NOON, src: str = "198.51.100.7", session: str = "s1", duration_ms: int = 1_500) -> Event:
     """The session was closed."""
-    return an_event(SESSION, SessionPayload("ended", duration_ms=duration_ms), at=at, session=session)
+    return an_event(SESSION, SessionPayload("ended", duration_ms=duration_ms), at=at, src=src, session=session)
 
 
-def a_tag(event: Event, *, technique: str = "T1105", tactic: str = "TA0011", confidence: float = 0.85) -> TTPTag:
-    """A tag on ``event``."""
-    source = event.id.hex()
+def a_tag(
+    event: Event,
+    *,
+    technique: str = "T1105",
+    tactic: str = "TA0011",
+    confidence: float = 0.85,
+    rule: str = "R0012",
+    version: int = 1,
+    source_id: str | None = None,
+    on_session: bool = True,
+    identity: IdentityUuid | None = None,
+) -> TTPTag:
+    """A tag on ``event``, or on its attacker, or on ``identity`` alone."""
+    source = source_id or event.id.hex()
     return TTPTag(
-        uuid=compute_tag_uuid(event.source_kind, source, "R0012", 1, technique, None),
+        uuid=compute_tag_uuid(event.source_kind, source, rule, version, technique, None),
         source_kind=event.source_kind,
         source_id=source,
-        attacker_uuid=attacker_uuid(event.src_ip),
-        identity_uuid=None,
-        session_id=event.session_id,
-        decky_id=event.decky_id,
+        attacker_uuid=None if identity else attacker_uuid(event.src_ip),
+        identity_uuid=identity,
+        session_id=event.session_id if on_session and not identity else None,
+        decky_id=event.decky_id if on_session and not identity else None,
         tactic=tactic,
         technique_id=technique,
         sub_technique_id=None,
         confidence=confidence,
-        rule_id="R0012",
-        rule_version=1,
+        rule_id=rule,
+        rule_version=version,
         evidence={"matched": "wget", "start": 0, "end": 4, "terms": ["match.pattern"]},
         attack_release="enterprise-19.2",
         observed_at=event.observed_at,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from sqlalchemy import select, tuple_
 
-from decnet.db.rows import insert_new, rows_with
+from decnet.db.dialect import dialect_of
 from decnet.db.tables import event as event_table
 from decnet.db.tables import session
 from decnet.models.event import COMMAND, PAYLOAD_TYPES, CommandPayload, Payload, SourceKind
@@ -56,7 +56,7 @@ def insert_events(
         )
         for event in unique.values()
     ]
-    added = insert_new(connection, event_table, ("id",), _COLUMNS, rows)
+    added = dialect_of(connection).insert_new(connection, event_table, ("id",), _COLUMNS, sorted(rows))
     if len(added) == len(unique):
         return list(unique.values())
     return [event for key, event in unique.items() if (key,) in added]
@@ -76,10 +76,18 @@ def commands_before(connection: Connection, event: Event) -> list[str]:
     return [payload.command_text for payload in payloads if not payload.stdin and not payload.account]
 
 
-def ended_sessions(connection: Connection, ids: Iterable[int]) -> dict[int, int]:
-    """Of the sessions ``ids`` those that have ended, each with its start."""
-    sql = "SELECT id, started_at FROM session WHERE ended_at IS NOT NULL AND id IN ({places})"
-    return dict(rows_with(connection, sql, list(ids)))
+class Ended(NamedTuple):
+    """When a session that is over began (µs UTC), and how many events of it were stored."""
+
+    started_at: int
+    events: int
+
+
+def ended_sessions(connection: Connection, ids: Iterable[int]) -> dict[int, Ended]:
+    """Of the sessions ``ids`` those that have ended."""
+    sql = "SELECT id, started_at, event_count FROM session WHERE ended_at IS NOT NULL AND id IN ({places})"
+    rows = dialect_of(connection).rows_with(connection, sql, list(ids))
+    return {number: Ended(started_at, events) for number, started_at, events in rows}
 
 
 def events_of_sessions(
@@ -88,7 +96,8 @@ def events_of_sessions(
     """The stored events of these kinds of each session, in order of (observed_at, seq)."""
     wanted = frozenset(kinds)
     found: dict[int, list[StoredEvent]] = {}
-    for number, key, observed_at, seq, kind, text in rows_with(connection, _EVENTS_OF_SESSIONS, list(ids)):
+    rows = dialect_of(connection).rows_with(connection, _EVENTS_OF_SESSIONS, list(ids))
+    for number, key, observed_at, seq, kind, text in rows:
         if kind in wanted:
             payload = _DECODERS[kind].decode(text)
             found.setdefault(number, []).append(StoredEvent(key, observed_at, seq, kind, payload))

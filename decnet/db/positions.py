@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from decnet.db.dialect import Merge, dialect_of
 from decnet.db.tables import log_position
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
+
+
+_RULES = dict.fromkeys(("path", "end_offset", "line_number", "tail_digest", "read_at"), Merge.GIVEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,7 @@ def read_position(connection: Connection, fingerprint: str) -> StoredPosition | 
     """Where reading of the log with this first line stopped, or None for a log that is new."""
     columns = log_position.c
     row = connection.execute(
-        select(columns.fingerprint, columns.path, columns.offset, columns.line_number, columns.tail_digest).where(
+        select(columns.fingerprint, columns.path, columns.end_offset, columns.line_number, columns.tail_digest).where(
             columns.fingerprint == fingerprint
         )
     ).one_or_none()
@@ -37,11 +41,5 @@ def read_position(connection: Connection, fingerprint: str) -> StoredPosition | 
 
 def write_position(connection: Connection, position: StoredPosition, *, now: int) -> None:
     """Remember ``position`` in the transaction that stores what was read up to it."""
-    connection.exec_driver_sql(
-        """
-        INSERT INTO log_position (fingerprint, path, "offset", line_number, tail_digest, read_at)
-        VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (fingerprint) DO UPDATE SET path = excluded.path,
-        "offset" = excluded."offset", line_number = excluded.line_number, tail_digest = excluded.tail_digest,
-        read_at = excluded.read_at""",
-        (position.fingerprint, position.path, position.offset, position.line_number, position.tail_digest, now),
-    )
+    row = (position.fingerprint, position.path, position.offset, position.line_number, position.tail_digest, now)
+    dialect_of(connection).merge(connection, log_position, ("fingerprint",), _RULES, [row])

@@ -2,111 +2,195 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import delete, select, tuple_, update
 
-from decnet.db.rows import add_counts, insert_new
-from decnet.db.tables import (
-    rollup_attacker,
-    rollup_campaign,
-    rollup_fleet_day,
-    rollup_fleet_hour,
-    rollup_identity,
-    rollup_session,
-    ttp,
-)
+from decnet.db.actors import Anchor
+from decnet.db.dialect import Merge, dialect_of
+from decnet.db.epochs import RULE_FLOOR, begin_epoch, read_epochs
+from decnet.db.rollups import Counted, add_to_rollups, take_from_rollups
+from decnet.db.tables import rule_floor, ttp
 from decnet.db.tables import tag as tag_table
-from decnet.models.tag import confidence_band
+from decnet.errors import OutdatedRule
+from decnet.telemetry import span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from sqlalchemy import Table
+    from sqlalchemy import ColumnElement
     from sqlalchemy.engine import Connection
 
-    from decnet.db.actors import SessionRow
-    from decnet.models.actor import SessionUuid
+    from decnet.db.actors import Actors
     from decnet.models.tag import TTPTag
 
-_US_PER_HOUR = 3_600_000_000
-_US_PER_DAY = 24 * _US_PER_HOUR
-
 _COLUMNS = (
-    *(
-        "observed_at",
-        "uuid",
-        "source_kind",
-        "source_id",
-        "attacker_id",
-        "identity_id",
-        "session_id",
-        "decky_id",
-        "ttp_id",
-    ),
-    *("confidence", "rule_id", "rule_version", "superseded", "evidence", "created_at"),
+    *("observed_at", "uuid", "source_kind", "source_id", "attacker_id", "identity_id", "session_id", "decky_id"),
+    *("ttp_id", "confidence", "rule_id", "rule_version", "superseded", "evidence", "created_at"),
 )
+_USE_COLUMNS = ("attack_release", "tactic", "technique_id", "sub_technique_id")
+_STORED_TAGS = """
+SELECT tag.observed_at, tag.uuid, tag.source_kind, tag.source_id, tag.rule_id, tag.rule_version, tag.ttp_id,
+tag.confidence, tag.session_id, tag.attacker_id, coalesce(head.id, own.id, attacker.identity_id),
+coalesce(head.campaign_id, own.campaign_id, current.campaign_id), tag.decky_id
+FROM tag LEFT JOIN attacker ON attacker.id = tag.attacker_id
+LEFT JOIN identity AS current ON current.id = attacker.identity_id
+LEFT JOIN identity AS own ON own.id = tag.identity_id LEFT JOIN identity AS head ON head.id = own.merged_into_id
+WHERE NOT tag.superseded AND """
 _encode = msgspec.json.Encoder().encode
 
 Use = tuple[str, str, str, str]
 """How a technique was used: release, tactic, technique, sub-technique or empty."""
 
 
-class TagWriter:
-    """Writes tags, and knows the integers of technique uses; :meth:`forget` after a rolled-back transaction."""
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """What a second evaluation changed."""
 
-    def __init__(self) -> None:
+    added: list[TTPTag]
+    superseded: int
+
+
+class TagWriter:
+    """Writes tags; :meth:`forget` after a rolled-back transaction.
+
+    ``actors`` is shared with whoever stores events in the same transactions. ``shard`` is this writer's own part of the
+    fleet's sums: any number where several processes write to one server, 0 where one file has one writer at a time.
+    """
+
+    def __init__(self, actors: Actors, *, shard: int = 0) -> None:
+        self._actors = actors
+        self._shard = shard
         self._uses: dict[Use, int] = {}
+        self._floors: dict[str, int] = {}
+        self._floor_epoch = -1
 
     def forget(self) -> None:
         """Know nothing: what was learnt in a transaction that failed is not stored."""
         self._uses.clear()
+        self._floor_epoch = -1
+        self._actors.forget()
 
-    def insert_tags(
-        self, connection: Connection, tags: Iterable[TTPTag], sessions: Mapping[SessionUuid, SessionRow], *, now: int
-    ) -> list[TTPTag]:
-        """Store ``tags`` (each of a session in ``sessions``) and add them to the roll-ups.
+    def insert_tags(self, connection: Connection, tags: Iterable[TTPTag], *, now: int) -> list[TTPTag]:
+        """Store ``tags``, whose actors are stored, and add them to the roll-ups.
 
         Returns exactly those that are new, in order of (observed_at, uuid). A tag that is stored already is a no-op.
         ``now`` is the ``created_at``, µs UTC.
+
+        :raises OutdatedRule: a tag comes from a version of a rule below its floor; evaluate again under the pack in
+            force.
+        :raises StorageError: an actor of a tag is not stored.
         """
         unique = {(tag.observed_at, tag.uuid): tag for tag in tags}
         if not unique:
             return []
         ordered = [unique[key] for key in sorted(unique)]
-        uses = self._use_ids(connection, {_use(tag) for tag in ordered})
-        rows = [_row(tag, sessions, uses[_use(tag)], now) for tag in ordered]
-        added = insert_new(connection, tag_table, ("observed_at", "uuid"), _COLUMNS, rows)
-        new = [tag for tag in ordered if (tag.observed_at, tag.uuid) in added]
-        _add_to_rollups(connection, new, sessions, uses)
-        return new
+        self._refuse_outdated(connection, ordered)
+        anchors = self._actors.anchors_of(connection, ordered)
+        uses = self._use_ids(connection, [_use(tag) for tag in ordered])
+        rows = [_row(tag, anchor, use, now) for tag, anchor, use in zip(ordered, anchors, uses, strict=True)]
+        with span("db.tags.insert", tags=len(rows)):
+            added = dialect_of(connection).insert_new(connection, tag_table, ("observed_at", "uuid"), _COLUMNS, rows)
+        new = [
+            (tag, Counted(anchor, tag.observed_at, tag.source_kind, use, tag.confidence))
+            for tag, anchor, use in zip(ordered, anchors, uses, strict=True)
+            if (tag.observed_at, tag.uuid) in added
+        ]
+        with span("db.tags.rollups", tags=len(new)):
+            add_to_rollups(connection, (counted for _, counted in new), self._shard)
+        return [tag for tag, _ in new]
 
-    def _use_ids(self, connection: Connection, wanted: set[Use]) -> Mapping[Use, int]:
-        missing = sorted(wanted - self._uses.keys())
+    def replace_tags(
+        self,
+        connection: Connection,
+        sources: Iterable[tuple[int, str]],
+        versions: Mapping[str, int],
+        tags: Iterable[TTPTag],
+        *,
+        now: int,
+    ) -> Replaced:
+        """Store what a second evaluation gave, and supersede what older versions of the same rules had written.
+
+        ``sources`` are the (observed_at, source_id) that were evaluated, ``versions`` the rules that took part: their
+        older tags on these sources are superseded whether or not the new version fires. Rules that did not take part
+        keep theirs.
+        """
+        added = self.insert_tags(connection, tags, now=now)
+        wanted = set(sources)
+        rows = _stored_tags(connection, "tag.observed_at IN ({places})", sorted({at for at, _ in wanted}))
+        old = [row for row in rows if (row[0], row[3]) in wanted and row[4] in versions and row[5] < versions[row[4]]]
+        for at, uuid, *_ in old:
+            where = (tag_table.c.observed_at == at, tag_table.c.uuid == uuid)
+            connection.execute(update(tag_table).where(*where).values(superseded=True))
+        take_from_rollups(connection, [_counted_row(row) for row in old], self._shard)
+        return Replaced(added, len(old))
+
+    def delete_tags(self, connection: Connection, keys: Sequence[tuple[int, bytes]]) -> int:
+        """Delete the tags with these (observed_at, uuid); returns how many of them counted in roll-ups."""
+        rows = _stored_tags(connection, "tag.observed_at IN ({places})", sorted({at for at, _ in keys}))
+        wanted = set(keys)
+        found = [row for row in rows if (row[0], row[1]) in wanted]
+        self._delete(connection, found, tuple_(tag_table.c.observed_at, tag_table.c.uuid).in_(sorted(wanted)))
+        return len(found)
+
+    def delete_tags_of_attacker(self, connection: Connection, attacker_id: int, limit: int) -> int:
+        """Delete up to ``limit`` tags of an attacker, oldest first; returns how many were there."""
+        key = (tag_table.c.observed_at, tag_table.c.uuid)
+        found = connection.execute(
+            select(*key).where(tag_table.c.attacker_id == attacker_id).order_by(*key).limit(limit)
+        )
+        keys = [(at, uuid) for at, uuid in found]
+        if keys:
+            self.delete_tags(connection, keys)
+        return len(keys)
+
+    def _delete(self, connection: Connection, counted: Sequence[Sequence[Any]], where: ColumnElement[bool]) -> None:
+        connection.execute(delete(tag_table).where(where))
+        take_from_rollups(connection, [_counted_row(row) for row in counted], self._shard)
+
+    def _refuse_outdated(self, connection: Connection, tags: Sequence[TTPTag]) -> None:
+        now = read_epochs(connection)[RULE_FLOOR]
+        if now != self._floor_epoch:
+            rows = connection.execute(select(rule_floor.c.rule_id, rule_floor.c.rule_version))
+            self._floors = dict(rows.all())
+            self._floor_epoch = now
+        old = {tag.rule_id: tag.rule_version for tag in tags if tag.rule_version < self._floors.get(tag.rule_id, 0)}
+        if old:
+            told = ", ".join(f"{rule} v{version} (floor {self._floors[rule]})" for rule, version in sorted(old.items()))
+            raise OutdatedRule(f"tags of outdated rules: {told}; load the pack in force and evaluate again")
+
+    def _use_ids(self, connection: Connection, wanted: Sequence[Use]) -> list[int]:
+        missing = sorted(set(wanted) - self._uses.keys())
         if missing:
-            columns = ("attack_release", "tactic", "technique_id", "sub_technique_id")
-            insert_new(connection, ttp, columns, columns, missing)
-            for number, *use in connection.execute(select(ttp.c.id, *(ttp.c[name] for name in columns))):
+            dialect_of(connection).insert_missing(connection, ttp, _USE_COLUMNS, _USE_COLUMNS, missing)
+            for number, *use in connection.execute(select(ttp.c.id, *(ttp.c[name] for name in _USE_COLUMNS))):
                 self._uses[use[0], use[1], use[2], use[3]] = number
-        return self._uses
+        return [self._uses[use] for use in wanted]
+
+
+def raise_rule_floor(connection: Connection, versions: Mapping[str, int]) -> None:
+    """From now on no tag of an older version of these rules is stored; waits for writers that are at it."""
+    begin_epoch(connection, RULE_FLOOR)
+    rules = {"rule_version": Merge.GREATEST}
+    dialect_of(connection).merge(connection, rule_floor, ("rule_id",), rules, sorted(versions.items()))
 
 
 def _use(tag: TTPTag) -> Use:
     return tag.attack_release, tag.tactic, tag.technique_id, tag.sub_technique_id or ""
 
 
-def _row(tag: TTPTag, sessions: Mapping[SessionUuid, SessionRow], use: int, now: int) -> tuple[object, ...]:
-    session = sessions[tag.session_id] if tag.session_id else None
+def _row(tag: TTPTag, anchor: Anchor, use: int, now: int) -> tuple[object, ...]:
     return (
         tag.observed_at,
         tag.uuid,
         tag.source_kind,
         tag.source_id,
-        session.attacker_id if session else None,
-        None,
-        session.id if session else None,
-        session.decky_id if session else None,
+        anchor.attacker_id,
+        anchor.identity_id if anchor.attacker_id is None else None,
+        anchor.session_id,
+        anchor.decky_id,
         use,
         tag.confidence,
         tag.rule_id,
@@ -117,54 +201,11 @@ def _row(tag: TTPTag, sessions: Mapping[SessionUuid, SessionRow], use: int, now:
     )
 
 
-class _Count:
-    """A running roll-up cell."""
-
-    __slots__ = ("count", "first", "last", "most")
-
-    def __init__(self) -> None:
-        self.count, self.most, self.first, self.last = 0, 0.0, 1 << 62, -(1 << 62)
-
-    def add(self, confidence: float, at: int) -> None:
-        self.count += 1
-        self.most = max(self.most, confidence)
-        self.first = min(self.first, at)
-        self.last = max(self.last, at)
+def _stored_tags(connection: Connection, where: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Tags that count, with the current owners of their sums."""
+    return dialect_of(connection).rows_with(connection, _STORED_TAGS + where, values)
 
 
-def _add_to_rollups(
-    connection: Connection, tags: Sequence[TTPTag], sessions: Mapping[SessionUuid, SessionRow], uses: Mapping[Use, int]
-) -> None:
-    """Add new tags to every roll-up of the contract, keys in sorted order so that writers never wait in a circle."""
-    cells: dict[tuple[Table, tuple[object, ...]], _Count] = {}
-    for tag in tags:
-        if tag.session_id is None:
-            continue
-        session, use, band = sessions[tag.session_id], uses[_use(tag)], confidence_band(tag.confidence)
-        day = tag.observed_at // _US_PER_DAY
-        for key in (
-            (rollup_attacker, (session.attacker_id, day, use, band)),
-            (rollup_session, (session.id, day, use, band)),
-            (rollup_identity, (session.identity_id, day, use, band)),
-            (rollup_campaign, (session.campaign_id, day, use, band)),
-            (rollup_fleet_hour, (tag.observed_at // _US_PER_HOUR, use, band)),
-            (rollup_fleet_day, (day, session.decky_id, tag.source_kind, use, band)),
-        ):
-            cell = cells.get(key)
-            if cell is None:
-                cell = cells[key] = _Count()
-            cell.add(tag.confidence, tag.observed_at)
-    for table in _ROLLUPS:
-        rows = [
-            (*key, cell.count, cell.most, cell.first, cell.last)
-            for (owner, key), cell in cells.items()
-            if owner is table
-        ]
-        add_counts(connection, table, [column.name for column in table.primary_key], sorted(rows, key=_key_order))
-
-
-def _key_order(row: tuple[object, ...]) -> tuple[object, ...]:
-    return row[:-4]
-
-
-_ROLLUPS = (rollup_attacker, rollup_session, rollup_identity, rollup_campaign, rollup_fleet_hour, rollup_fleet_day)
+def _counted_row(row: Sequence[Any]) -> Counted:
+    at, _, kind, _, _, _, ttp_id, confidence, *owners = row
+    return Counted(Anchor(*owners), at, kind, ttp_id, confidence)

@@ -6,15 +6,32 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import structs
 from sqlalchemy import func, select
 
-from decnet.db.tables import attacker, event, rollup_attacker, rollup_fleet_day, session, tag, ttp
+from decnet.db.tables import (
+    attacker,
+    campaign,
+    event,
+    identity,
+    rollup_attacker,
+    rollup_campaign,
+    rollup_fleet,
+    rollup_identity,
+    rollup_session,
+    session,
+    tag,
+    ttp,
+)
 from decnet.models.event import COMMAND, CommandPayload
 from decnet.models.rollup import TechniqueCount
-from decnet.models.tag import BAND_EDGES
+from decnet.models.tag import BAND_EDGES, shown_confidence
 
 if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Table
     from sqlalchemy.engine import Connection
+
+    from decnet.models.stored_tag import TagFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +47,7 @@ class AttackerCount:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredTag:
+class TellingTag:
     """A tag as a reader sees it, with what proves it."""
 
     observed_at: int
@@ -39,10 +56,18 @@ class StoredTag:
     technique_id: str
     sub_technique_id: str | None
     confidence: float
+    """As stored."""
+    intel_bump: float
+    """By how much an agreement of providers about the attacker lifts it."""
     rule_id: str
     evidence: dict[str, Any]
     command: str | None
     """The whole line that the attacker typed, where the tag is on a command."""
+
+    @property
+    def shown_confidence(self) -> float:
+        """What a view shows."""
+        return shown_confidence(self.confidence, self.intel_bump)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,42 +86,74 @@ def totals(connection: Connection) -> Totals:
         select(func.coalesce(func.sum(attacker.c.event_count), 0), func.count())
     ).one()
     sessions = connection.execute(select(func.count()).select_from(session)).scalar_one()
-    tags = connection.execute(select(func.coalesce(func.sum(rollup_fleet_day.c.count), 0))).scalar_one()
-    return Totals(events, sessions, attackers, tags)
+    tags = connection.execute(select(func.coalesce(func.sum(rollup_fleet.c.count), 0))).scalar_one()
+    return Totals(int(events), sessions, attackers, int(tags))  # sums come as decimals from servers
 
 
 def technique_counts(connection: Connection, floor: float) -> list[TechniqueCount]:
     """The fleet's techniques at or above ``floor`` (rounded down to the edge of its band), most seen first."""
-    sums = rollup_fleet_day.c
+    return _technique_counts(connection, rollup_fleet, floor)
+
+
+def techniques_of_attacker(connection: Connection, attacker_id: int, floor: float) -> list[TechniqueCount]:
+    """The same of one attacker, by what is stored, and by how much providers lift it for those who look."""
+    counts = _technique_counts(connection, rollup_attacker, floor, rollup_attacker.c.attacker_id == attacker_id)
+    bump = connection.execute(select(attacker.c.intel_bump).where(attacker.c.id == attacker_id)).scalar() or 0.0
+    return [structs.replace(count, intel_bump=bump) for count in counts] if bump else counts
+
+
+def techniques_of(connection: Connection, wanted: TagFilter) -> list[TechniqueCount]:
+    """The same of the owner that ``wanted`` names, or of the fleet; of its other fields the confidence alone counts."""
+    owners = (
+        (wanted.attacker, attacker, rollup_attacker, rollup_attacker.c.attacker_id),
+        (wanted.session, session, rollup_session, rollup_session.c.session_id),
+        (wanted.identity, identity, rollup_identity, rollup_identity.c.identity_id),
+        (wanted.campaign, campaign, rollup_campaign, rollup_campaign.c.campaign_id),
+    )
+    for uuid, table, sums, column in owners:
+        if uuid is not None:
+            number = select(table.c.id).where(table.c.uuid == uuid).scalar_subquery()
+            return _technique_counts(connection, sums, wanted.min_confidence, column == number)
+    return technique_counts(connection, wanted.min_confidence)
+
+
+def _technique_counts(
+    connection: Connection, table: Table, floor: float, *where: ColumnElement[bool]
+) -> list[TechniqueCount]:
+    sums = table.c
     total = func.sum(sums.count)
-    query = (
+    summed = (
         select(
-            ttp.c.tactic,
-            ttp.c.technique_id,
-            ttp.c.sub_technique_id,
-            total,
-            func.max(sums.max_confidence),
-            func.min(sums.first_seen),
-            func.max(sums.last_seen),
-            ttp.c.attack_release,
+            sums.ttp_id,
+            total.label("total"),
+            func.max(sums.max_confidence).label("most"),
+            func.min(sums.first_seen).label("first"),
+            func.max(sums.last_seen).label("last"),
         )
-        .select_from(rollup_fleet_day.join(ttp))
-        .where(sums.band >= _band_of(floor))
-        .group_by(ttp.c.id)
-        .order_by(total.desc(), ttp.c.technique_id, ttp.c.sub_technique_id, ttp.c.tactic)
+        .where(sums.band >= _band_of(floor), *where)
+        .group_by(sums.ttp_id)
+        .having(total > 0)
+        .subquery()
+    )
+    of = summed.c
+    uses = (ttp.c.tactic, ttp.c.technique_id, ttp.c.sub_technique_id, ttp.c.attack_release)
+    query = (
+        select(*uses, of.total, of.most, of.first, of.last)
+        .join(ttp, ttp.c.id == of.ttp_id)
+        .order_by(of.total.desc(), ttp.c.technique_id, ttp.c.sub_technique_id, ttp.c.tactic)
     )
     return [
         TechniqueCount(
             tactic=tactic,
             technique_id=technique,
             sub_technique_id=sub or None,
-            count=count,
+            count=int(count),
             max_confidence=confidence,
             first_seen_us=first,
             last_seen_us=last,
             attack_release=release,
         )
-        for tactic, technique, sub, count, confidence, first, last, release in connection.execute(query)
+        for tactic, technique, sub, release, count, confidence, first, last in connection.execute(query)
     ]
 
 
@@ -113,12 +170,15 @@ def top_attackers(connection: Connection, limit: int) -> list[AttackerCount]:
         .order_by(techniques.desc(), tags.desc(), attacker.c.id)
         .limit(limit)
     )
-    return [AttackerCount(*row) for row in connection.execute(query)]
+    return [
+        AttackerCount(address, events, number, int(total), first, last)
+        for address, events, number, total, first, last in connection.execute(query)
+    ]
 
 
-def telling_tags(connection: Connection, limit: int) -> list[StoredTag]:
+def telling_tags(connection: Connection, limit: int) -> list[TellingTag]:
     """The newest tag of each of the ``limit`` surest and rarest techniques: the lines worth reading first."""
-    sums = rollup_fleet_day.c
+    sums = rollup_fleet.c
     sure, seen = func.max(sums.max_confidence), func.sum(sums.count)
     rare = (
         select(sums.ttp_id, func.max(sums.last_seen), sure)
@@ -130,7 +190,7 @@ def telling_tags(connection: Connection, limit: int) -> list[StoredTag]:
     return [tag for tag in found if tag is not None]
 
 
-def _newest_tag(connection: Connection, use: int, at: int) -> StoredTag | None:
+def _newest_tag(connection: Connection, use: int, at: int) -> TellingTag | None:
     """The tag of technique use ``use`` at ``at``; the time is the head of the primary key, so this reads one page."""
     row = connection.execute(
         select(
@@ -140,22 +200,23 @@ def _newest_tag(connection: Connection, use: int, at: int) -> StoredTag | None:
             ttp.c.technique_id,
             ttp.c.sub_technique_id,
             tag.c.confidence,
+            attacker.c.intel_bump,
             tag.c.rule_id,
             tag.c.evidence,
             tag.c.source_kind,
             tag.c.source_id,
         )
-        .select_from(tag.join(ttp).join(attacker))
+        .select_from(tag.join(ttp, ttp.c.id == tag.c.ttp_id).join(attacker))
         .where(tag.c.observed_at == at, tag.c.ttp_id == use, tag.c.superseded.is_(False))
         .order_by(tag.c.confidence.desc())
         .limit(1)
     ).one_or_none()
     if row is None:
         return None
-    observed_at, address, tactic, technique, sub, confidence, rule, evidence, kind, source_id = row
+    observed_at, address, tactic, technique, sub, confidence, bump, rule, evidence, kind, source_id = row
     proof = msgspec.json.decode(evidence)
     command = _command_text(connection, source_id) if kind == COMMAND else None
-    return StoredTag(observed_at, address, tactic, technique, sub or None, confidence, rule, proof, command)
+    return TellingTag(observed_at, address, tactic, technique, sub or None, confidence, bump, rule, proof, command)
 
 
 def _command_text(connection: Connection, source_id: str) -> str | None:

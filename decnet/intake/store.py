@@ -1,43 +1,89 @@
-"""Events and everything that they imply (sensor, attacker, session), stored in the caller's transaction."""
+"""Events and everything that they imply (sensor, attacker, session, announcement), in the caller's transaction."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from decnet.attribution.sessions import session_changes
-from decnet.db.actors import Actors, apply_changes
+from decnet.bus.topics import CANARY_TRIGGERED, EMAIL_RECEIVED
+from decnet.db.actors import apply_changes
+from decnet.db.bodies import insert_bodies
 from decnet.db.events import insert_events
+from decnet.db.outbox import add_messages
+from decnet.models.actor import attacker_uuid
+from decnet.models.announcement import canary_triggered, email_received, packed_announcement
+from decnet.models.event import EMAIL, packed_event
+from decnet.models.message import EVENTS, Message, bulk_messages, partition_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy.engine import Connection
 
-    from decnet.db.actors import SessionRow
+    from decnet.db.actors import Actors, SessionRow
     from decnet.models.actor import SessionUuid
     from decnet.models.event import Event
 
 
 class Intake:
-    """The one way in for events. Call :meth:`forget` after a rolled-back transaction."""
+    """The one way in for events. ``actors`` forgets what was learnt in a transaction that was rolled back.
 
-    def __init__(self) -> None:
-        self._actors = Actors()
+    With ``announce``, new events are put into the outbox in the same transaction, as bulk messages on ``events``, and
+    mails and touched canaries once more on their own topics; the direct mode tags events itself and announces none.
+    """
 
-    def forget(self) -> None:
-        """Know nothing of what the last transaction wrote."""
-        self._actors.forget()
+    def __init__(self, actors: Actors, *, announce: bool = False) -> None:
+        self._actors = actors
+        self._announce = announce
 
     def store(
-        self, connection: Connection, events: Sequence[Event]
+        self, connection: Connection, events: Sequence[Event], *, now: int = 0
     ) -> tuple[list[Event], Mapping[SessionUuid, SessionRow]]:
         """Store ``events``; returns those that are new, and the session row of each event given.
 
-        Counters move by new events only, so that a replay changes nothing.
+        Counters move by new events only, so that a replay changes nothing. ``now`` (µs UTC) is when they are
+        announced.
         """
         if not events:
             return [], {}
         sessions = self._actors.sessions_of(connection, events)
         new = insert_events(connection, events, sessions)
+        mails = [event for event in new if event.source_kind == EMAIL]
+        insert_bodies(connection, mails)
         apply_changes(connection, session_changes(new), sessions)
+        if self._announce:
+            add_messages(connection, [*event_messages(new), *mail_messages(mails), *canary_messages(new)], now=now)
         return new, sessions
+
+
+def event_messages(events: Iterable[Event]) -> Iterator[Message]:
+    """``events`` as bulk messages: one partition each, in the order given."""
+    partitions: dict[int, list[bytes]] = defaultdict(list)
+    known: dict[str, int] = {}
+    for event in events:
+        address = event.src_ip
+        partition = known.get(address)
+        if partition is None:
+            partition = known[address] = partition_of(attacker_uuid(address))
+        partitions[partition].append(packed_event(event))
+    for partition, items in sorted(partitions.items()):
+        yield from bulk_messages(EVENTS, partition, items)
+
+
+def mail_messages(mails: Iterable[Event]) -> Iterator[Message]:
+    """What is announced of ``mails``: pointer, digests and counts."""
+    partitions: dict[int, list[bytes]] = defaultdict(list)
+    for mail in mails:
+        received = email_received(mail)
+        partitions[partition_of(received.attacker_uuid)].append(packed_announcement(received))
+    for partition, items in sorted(partitions.items()):
+        yield from bulk_messages(EMAIL_RECEIVED.pattern, partition, items)
+
+
+def canary_messages(events: Iterable[Event]) -> Iterator[Message]:
+    """A message on ``canary.<token>.triggered`` for each canary that was touched."""
+    for event in events:
+        if touched := canary_triggered(event):
+            topic = CANARY_TRIGGERED.name(token=touched.token)
+            yield Message(topic, partition_of(touched.attacker_uuid), (packed_announcement(touched),))

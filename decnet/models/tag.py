@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
-from typing import NewType, NotRequired, TypedDict
+from functools import cache
+from typing import TYPE_CHECKING, NewType, NotRequired, TypedDict, get_args
 from uuid import UUID
 
 import msgspec
@@ -12,7 +14,12 @@ from decnet.models.actor import AttackerUuid, IdentityUuid, SessionUuid
 from decnet.models.event import SourceKind
 from decnet.models.ids import uuid5_bytes
 
+if TYPE_CHECKING:
+    from types import UnionType
+
 TagUuid = NewType("TagUuid", bytes)
+TagKey = tuple[int, TagUuid]
+"""What a tag is found by: (observed_at, uuid)."""
 
 MIN_STORED_CONFIDENCE = 0.3
 """Below this nothing is written."""
@@ -21,6 +28,7 @@ DEFAULT_CONFIDENCE_FLOOR = 0.6
 BAND_EDGES = (0.3, 0.6, 0.7, 0.8, 0.9)
 """Lower edges of the confidence bands that roll-ups keep apart."""
 
+_BELOW_THE_FLOOR = 0.001
 _TAG_NAMESPACE = UUID("a2f1c3b4-7d58-5e0f-8c1b-3b6a52d0e901")
 
 
@@ -61,12 +69,128 @@ class SessionEvidence(TypedDict):
     last: int
 
 
-EVIDENCE_TYPES: dict[str, type] = {
+class MailEvidence(TypedDict):
+    """What proves a tag on a message: names of headers, domains, counts, digests, and words of our own tables.
+
+    ``message_sha256`` leads to the stored message. No address, subject, text or name of a file has a place here.
+    ``threshold`` is the rule's, ``headers`` are the headers that were compared, ``signs`` what was recognised, by the
+    names of rules and tables.
+    """
+
+    message_sha256: str
+    threshold: NotRequired[dict[str, int]]
+    headers: NotRequired[list[str]]
+    domains: NotRequired[list[str]]
+    counts: NotRequired[dict[str, int]]
+    digests: NotRequired[list[str]]
+    signs: NotRequired[list[str]]
+
+
+class CanaryEvidence(TypedDict):
+    """What proves a tag on a canary or on a browser that opened one.
+
+    ``metric`` is what was looked at (``aws_key``, ``webgl_renderer``), ``signature`` what was recognised in it, in our
+    own words; never what the browser sent.
+    """
+
+    metric: str
+    signature: str
+
+
+class FindingEvidence(TypedDict):
+    """What proves a tag on a finding: which one, and the rule's threshold that its figures reached, no figure itself.
+
+    ``window_seconds`` is how long the figures run. The rest says what was found where a rule asks for several things:
+    a class of behaviour, a tool and what told of it, a probe, a measure.
+    """
+
+    finding: str
+    threshold: NotRequired[Mapping[str, float]]
+    window_seconds: NotRequired[int]
+    behaviour: NotRequired[str]
+    tool: NotRequired[str]
+    purpose: NotRequired[str]
+    basis: NotRequired[list[str]]
+    signature: NotRequired[str]
+    decoys_gte: NotRequired[int]
+    measure: NotRequired[str]
+
+
+class ListedEvidence(TypedDict):
+    """What proves a tag on an event that a table of the pack lists: the table and the entry, by its name there."""
+
+    table: str
+    entry: str
+    metric: NotRequired[str]
+
+
+class FileEvidence(TypedDict):
+    """What proves a tag on a stored file: its type and digest, how it came."""
+
+    type: str
+    action: str
+    sha256: NotRequired[str]
+
+
+class PresenceEvidence(TypedDict):
+    """What proves a tag on what an event shows by itself: which sign, out of those that the rule asks for."""
+
+    sign: str
+    threshold: NotRequired[Mapping[str, float]]
+
+
+class KnownFileEvidence(TypedDict):
+    """What proves a tag on a file that others know: who lists its digest."""
+
+    provider: str
+    sha256: str
+    action: str
+
+
+class IntelEvidence(TypedDict):
+    """What proves a tag on a provider's verdict: which signals of its, and its score from 0 to 1.
+
+    ``pointer`` is the provider's page about the address.
+    """
+
+    provider: str
+    signals: list[str]
+    score: float
+    families: NotRequired[list[str]]
+    ioc_types: NotRequired[list[str]]
+    pointer: NotRequired[str]
+
+
+class AgreementEvidence(TypedDict):
+    """Which providers agree, and by how much that lifts what views show."""
+
+    providers: list[str]
+    bump: float
+
+
+EVIDENCE_TYPES: dict[str, type | UnionType] = {
+    "canary": CanaryEvidence,
+    "canary_fingerprint": CanaryEvidence,
     "command": CommandEvidence,
     "http_request": TextEvidence,
-    "session": SessionEvidence,
+    "auth_attempt": FindingEvidence | ListedEvidence,
+    "fingerprint": TextEvidence | ListedEvidence | PresenceEvidence,
+    "payload": TextEvidence | FileEvidence | KnownFileEvidence,
+    "scan": FindingEvidence,
+    "session": SessionEvidence | FindingEvidence | ListedEvidence | PresenceEvidence,
+    "identity_rollup": FindingEvidence,
+    **dict.fromkeys(("email", "email_header", "email_body", "email_attachment"), MailEvidence),
+    "intel_verdict": IntelEvidence | AgreementEvidence,
 }
-"""The shape of the evidence of each source kind; an undeclared key fails at start-up and in tests."""
+"""The shape of the evidence of each source kind, or the shapes; an undeclared key fails in tests and costs the tag."""
+
+
+@cache
+def evidence_keys(source_kind: str) -> frozenset[str]:
+    """The keys that evidence of this kind may have; none for a kind that declares no shape."""
+    declared = EVIDENCE_TYPES.get(source_kind)
+    shapes = get_args(declared) or (declared,)
+    return frozenset(key for shape in shapes if shape is not None for key in shape.__annotations__)
 
 
 class TTPTag(msgspec.Struct, frozen=True, gc=False):
@@ -102,6 +226,17 @@ class TTPTag(msgspec.Struct, frozen=True, gc=False):
             )
 
 
+def shown_confidence(stored: float, bump: float) -> float:
+    """What a view shows of a tag whose attacker several providers call malicious: ``bump`` more, at most 1.
+
+    What is below the default floor stays below: others' opinions bring nothing into sight that our own rules hide.
+    """
+    lifted = min(stored + bump, 1.0)
+    if stored < DEFAULT_CONFIDENCE_FLOOR <= lifted:
+        return max(stored, DEFAULT_CONFIDENCE_FLOOR - _BELOW_THE_FLOOR)
+    return lifted
+
+
 def compute_tag_uuid(
     source_kind: str,
     source_id: str,
@@ -123,4 +258,4 @@ def compute_tag_uuid(
 
 def confidence_band(confidence: float) -> int:
     """The index of the band of :data:`BAND_EDGES` that holds ``confidence`` (0 is 0.3 to 0.6, 4 is 0.9 and more)."""
-    return sum(confidence >= edge for edge in BAND_EDGES[1:])
+    return max(bisect_right(BAND_EDGES, confidence) - 1, 0)

@@ -13,23 +13,44 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy.engine import Connection
 
-HEAD = "0001"
+HEAD = "0012"
 """The newest schema version; a test holds it to the files in ``versions/``."""
 
 
 def upgrade(connection: Connection) -> None:
-    """Bring the schema to :data:`HEAD` within the caller's transaction.
+    """Bring the schema to :data:`HEAD` within the caller's transaction; two who come together do it once.
+
+    MariaDB commits each change of the schema by itself: an upgrade that was cut off goes on where it stopped.
 
     :raises StorageError: the database was written by a version of ours that knows more than this one.
     """
+    if current_version(connection) == HEAD:
+        return
+    _wait_for_turn(connection)
     found = current_version(connection)
+    refuse_newer(found)
     if found == HEAD:
         return
-    if found is not None and found > HEAD:
-        raise StorageError(f"the database has schema {found}, this program knows up to {HEAD}; update decnet-ttp")
     from alembic import command
 
     command.upgrade(configuration(connection), HEAD)
+
+
+def refuse_newer(found: str | None) -> None:
+    """Nothing, unless the schema ``found`` is of a later version than this program.
+
+    :raises StorageError: it is.
+    """
+    if found is not None and found > HEAD:
+        raise StorageError(f"the database has schema {found}, this program knows up to {HEAD}; update decnet-ttp")
+
+
+def _wait_for_turn(connection: Connection) -> None:
+    """Hold the right to change the schema until the connection is given back; SQLite's writer has it already."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('decnet schema'))")
+    elif connection.dialect.name == "mysql":
+        connection.exec_driver_sql("SELECT GET_LOCK('decnet schema', 60)").scalar_one()
 
 
 def downgrade(connection: Connection, version: str) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from decnet.db.migrations.columns import KEY, LONG_TEXT, OPTIONS, UUID, text
+
 revision = "0001"
 down_revision = None
-
-KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-UUID = sa.LargeBinary(16)
 
 
 def upgrade() -> None:
@@ -23,33 +22,36 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_campaign"),
         sa.UniqueConstraint("uuid", name="uq_campaign_uuid"),
         sqlite_autoincrement=True,
+        **OPTIONS,
     )
     op.create_table(
         "log_position",
-        sa.Column("fingerprint", sa.String(length=64), nullable=False),
-        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("fingerprint", text(64), nullable=False),
+        sa.Column("path", LONG_TEXT, nullable=False),
         sa.Column("offset", sa.BigInteger(), nullable=False),
         sa.Column("line_number", sa.BigInteger(), nullable=False),
-        sa.Column("tail_digest", sa.String(length=64), nullable=False),
+        sa.Column("tail_digest", text(64), nullable=False),
         sa.Column("read_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("fingerprint", name="pk_log_position"),
         sqlite_with_rowid=False,
+        **OPTIONS,
     )
     op.create_table(
         "sensor",
         sa.Column("id", KEY, autoincrement=True, nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("name", text(255), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_sensor"),
         sa.UniqueConstraint("name", name="uq_sensor_name"),
         sqlite_autoincrement=True,
+        **OPTIONS,
     )
     op.create_table(
         "ttp",
         sa.Column("id", KEY, autoincrement=True, nullable=False),
-        sa.Column("attack_release", sa.String(length=40), nullable=False),
-        sa.Column("tactic", sa.String(length=16), nullable=False),
-        sa.Column("technique_id", sa.String(length=16), nullable=False),
-        sa.Column("sub_technique_id", sa.String(length=16), nullable=False),
+        sa.Column("attack_release", text(40), nullable=False),
+        sa.Column("tactic", text(16), nullable=False),
+        sa.Column("technique_id", text(16), nullable=False),
+        sa.Column("sub_technique_id", text(16), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_ttp"),
         sa.UniqueConstraint(
             "attack_release",
@@ -59,6 +61,7 @@ def upgrade() -> None:
             name="uq_ttp_attack_release_tactic_technique_id_sub_technique_id",
         ),
         sqlite_autoincrement=True,
+        **OPTIONS,
     )
     op.create_table(
         "identity",
@@ -71,6 +74,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_identity"),
         sa.UniqueConstraint("uuid", name="uq_identity_uuid"),
         sqlite_autoincrement=True,
+        **OPTIONS,
     )
     op.create_index("ix_identity_campaign_id", "identity", ["campaign_id"], unique=False)
     op.create_table(
@@ -80,31 +84,30 @@ def upgrade() -> None:
         sa.Column("ttp_id", KEY, nullable=False),
         sa.Column("band", sa.SmallInteger(), nullable=False),
         sa.Column("count", sa.BigInteger(), nullable=False),
-        sa.Column("max_confidence", sa.Float(), nullable=False),
+        sa.Column("max_confidence", sa.Double(), nullable=False),
         sa.Column("first_seen", sa.BigInteger(), nullable=False),
         sa.Column("last_seen", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["campaign_id"], ["campaign.id"], name="fk_rollup_campaign_campaign_id", ondelete="CASCADE"
         ),
-        sa.ForeignKeyConstraint(["ttp_id"], ["ttp.id"], name="fk_rollup_campaign_ttp_id"),
         sa.PrimaryKeyConstraint("campaign_id", "day", "ttp_id", "band", name="pk_rollup_campaign"),
         sqlite_with_rowid=False,
+        **OPTIONS,
     )
     op.create_table(
         "rollup_fleet_day",
         sa.Column("day", sa.Integer(), nullable=False),
         sa.Column("decky_id", KEY, nullable=False),
-        sa.Column("source_kind", sa.String(length=40), nullable=False),
+        sa.Column("source_kind", text(40), nullable=False),
         sa.Column("ttp_id", KEY, nullable=False),
         sa.Column("band", sa.SmallInteger(), nullable=False),
         sa.Column("count", sa.BigInteger(), nullable=False),
-        sa.Column("max_confidence", sa.Float(), nullable=False),
+        sa.Column("max_confidence", sa.Double(), nullable=False),
         sa.Column("first_seen", sa.BigInteger(), nullable=False),
         sa.Column("last_seen", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["decky_id"], ["sensor.id"], name="fk_rollup_fleet_day_decky_id"),
-        sa.ForeignKeyConstraint(["ttp_id"], ["ttp.id"], name="fk_rollup_fleet_day_ttp_id"),
         sa.PrimaryKeyConstraint("day", "decky_id", "source_kind", "ttp_id", "band", name="pk_rollup_fleet_day"),
         sqlite_with_rowid=False,
+        **OPTIONS,
     )
     op.create_table(
         "rollup_fleet_hour",
@@ -112,18 +115,18 @@ def upgrade() -> None:
         sa.Column("ttp_id", KEY, nullable=False),
         sa.Column("band", sa.SmallInteger(), nullable=False),
         sa.Column("count", sa.BigInteger(), nullable=False),
-        sa.Column("max_confidence", sa.Float(), nullable=False),
+        sa.Column("max_confidence", sa.Double(), nullable=False),
         sa.Column("first_seen", sa.BigInteger(), nullable=False),
         sa.Column("last_seen", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["ttp_id"], ["ttp.id"], name="fk_rollup_fleet_hour_ttp_id"),
         sa.PrimaryKeyConstraint("hour", "ttp_id", "band", name="pk_rollup_fleet_hour"),
         sqlite_with_rowid=False,
+        **OPTIONS,
     )
     op.create_table(
         "attacker",
         sa.Column("id", KEY, autoincrement=True, nullable=False),
         sa.Column("uuid", UUID, nullable=False),
-        sa.Column("address", sa.String(length=45), nullable=False),
+        sa.Column("address", text(45), nullable=False),
         sa.Column("identity_id", KEY, nullable=False),
         sa.Column("first_seen", sa.BigInteger(), nullable=False),
         sa.Column("last_seen", sa.BigInteger(), nullable=False),
@@ -132,6 +135,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_attacker"),
         sa.UniqueConstraint("uuid", name="uq_attacker_uuid"),
         sqlite_autoincrement=True,
+        **OPTIONS,
     )
     op.create_index("ix_attacker_identity_id", "attacker", ["identity_id"], unique=False)
     op.create_table(
@@ -141,15 +145,15 @@ def upgrade() -> None:
         sa.Column("ttp_id", KEY, nullable=False),
         sa.Column("band", sa.SmallInteger(), nullable=False),
         sa.Column("count", sa.BigInteger(), nullable=False),
-        sa.Column("max_confidence", sa.Float(), nullable=False),
+        sa.Column("max_confidence", sa.Double(), nullable=False),
         sa.Column("first_seen", sa.BigInteger(), nullable=False),
         sa.Column("last_seen", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["identity_id"], ["identity.id"], name="fk_rollup_identity_identity_id", ondelete="CASCADE"
         ),
-        sa.ForeignKeyConstraint(["ttp_id"], ["ttp.id"], name="fk_rollup_identity_ttp_id"),
         sa.PrimaryKeyConstraint("identity_id", "day", "ttp_id", "band", name="pk_rollup_identity"),
         sqlite_with_rowid=False,
+        **OPTIONS,
     )
     op.create_table(
         "rollup_attacker",
@@ -158,25 +162,25 @@ def upgrade() -> None:
         sa.Column("ttp_id", KEY, nullable=False),
         sa.Column("band", sa.SmallInteger(), nullable=False),
         sa.Column("count", sa.BigInteger(), nullable=False),
-        sa.Column("max_confidence", sa.Float(), nullable=False),
+        sa.Column("max_confidence", sa.Double(), nullable=False),
         sa.Column("first_seen", sa.BigInteger(), nullable=False),
         sa.Column("last_seen", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["attacker_id"], ["attacker.id"], name="fk_rollup_attacker_attacker_id", ondelete="CASCADE"
         ),
-        sa.ForeignKeyConstraint(["ttp_id"], ["ttp.id"], name="fk_rollup_attacker_ttp_id"),
         sa.PrimaryKeyConstraint("attacker_id", "day", "ttp_id", "band", name="pk_rollup_attacker"),
         sqlite_with_rowid=False,
+        **OPTIONS,
     )
     op.create_table(
         "session",
         sa.Column("id", KEY, autoincrement=True, nullable=False),
         sa.Column("uuid", UUID, nullable=False),
-        sa.Column("native_id", sa.String(length=255), nullable=False),
+        sa.Column("native_id", text(255), nullable=False),
         sa.Column("sensor_id", KEY, nullable=False),
         sa.Column("decky_id", KEY, nullable=False),
         sa.Column("attacker_id", KEY, nullable=False),
-        sa.Column("protocol", sa.String(length=32), nullable=False),
+        sa.Column("protocol", text(32), nullable=False),
         sa.Column("src_port", sa.Integer(), nullable=True),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("last_event_at", sa.BigInteger(), nullable=False),
@@ -193,33 +197,33 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_session"),
         sa.UniqueConstraint("uuid", name="uq_session_uuid"),
         sqlite_autoincrement=True,
+        **OPTIONS,
     )
     op.create_index("ix_session_attacker_id", "session", ["attacker_id"], unique=False)
     op.create_table(
         "tag",
         sa.Column("observed_at", sa.BigInteger(), nullable=False),
         sa.Column("uuid", UUID, nullable=False),
-        sa.Column("source_kind", sa.String(length=40), nullable=False),
-        sa.Column("source_id", sa.String(length=255), nullable=False),
+        sa.Column("source_kind", text(40), nullable=False),
+        sa.Column("source_id", text(255), nullable=False),
         sa.Column("attacker_id", KEY, nullable=True),
         sa.Column("identity_id", KEY, nullable=True),
         sa.Column("session_id", KEY, nullable=True),
         sa.Column("decky_id", KEY, nullable=True),
         sa.Column("ttp_id", KEY, nullable=False),
-        sa.Column("confidence", sa.Float(), nullable=False),
-        sa.Column("rule_id", sa.String(length=16), nullable=False),
+        sa.Column("confidence", sa.Double(), nullable=False),
+        sa.Column("rule_id", text(16), nullable=False),
         sa.Column("rule_version", sa.Integer(), nullable=False),
         sa.Column("superseded", sa.Boolean(), nullable=False),
-        sa.Column("evidence", sa.Text(), nullable=False),
+        sa.Column("evidence", LONG_TEXT, nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("attacker_id IS NOT NULL OR identity_id IS NOT NULL", name="anchor"),
         sa.CheckConstraint("confidence >= 0.3 AND confidence <= 1", name="confidence"),
         sa.ForeignKeyConstraint(["attacker_id"], ["attacker.id"], name="fk_tag_attacker_id", ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(["decky_id"], ["sensor.id"], name="fk_tag_decky_id"),
         sa.ForeignKeyConstraint(["identity_id"], ["identity.id"], name="fk_tag_identity_id"),
-        sa.ForeignKeyConstraint(["ttp_id"], ["ttp.id"], name="fk_tag_ttp_id"),
         sa.PrimaryKeyConstraint("observed_at", "uuid", name="pk_tag"),
         sqlite_with_rowid=False,
+        **OPTIONS,
     )
     op.create_index("ix_tag_attacker_id", "tag", ["attacker_id"], unique=False)
     op.create_table(
@@ -228,11 +232,12 @@ def upgrade() -> None:
         sa.Column("session_id", KEY, nullable=False),
         sa.Column("observed_at", sa.BigInteger(), nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
-        sa.Column("source_kind", sa.String(length=40), nullable=False),
-        sa.Column("payload", sa.Text(), nullable=False),
+        sa.Column("source_kind", text(40), nullable=False),
+        sa.Column("payload", LONG_TEXT, nullable=False),
         sa.ForeignKeyConstraint(["session_id"], ["session.id"], name="fk_event_session_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name="pk_event"),
         sqlite_with_rowid=False,
+        **OPTIONS,
     )
     op.create_index("ix_event_session_id_observed_at_seq", "event", ["session_id", "observed_at", "seq"], unique=False)
     op.create_table(
@@ -242,35 +247,30 @@ def upgrade() -> None:
         sa.Column("ttp_id", KEY, nullable=False),
         sa.Column("band", sa.SmallInteger(), nullable=False),
         sa.Column("count", sa.BigInteger(), nullable=False),
-        sa.Column("max_confidence", sa.Float(), nullable=False),
+        sa.Column("max_confidence", sa.Double(), nullable=False),
         sa.Column("first_seen", sa.BigInteger(), nullable=False),
         sa.Column("last_seen", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["session_id"], ["session.id"], name="fk_rollup_session_session_id", ondelete="CASCADE"
         ),
-        sa.ForeignKeyConstraint(["ttp_id"], ["ttp.id"], name="fk_rollup_session_ttp_id"),
         sa.PrimaryKeyConstraint("session_id", "day", "ttp_id", "band", name="pk_rollup_session"),
         sqlite_with_rowid=False,
+        **OPTIONS,
     )
 
 
 def downgrade() -> None:
     """Drop every table."""
     op.drop_table("rollup_session")
-    op.drop_index("ix_event_session_id_observed_at_seq", table_name="event")
     op.drop_table("event")
-    op.drop_index("ix_tag_attacker_id", table_name="tag")
     op.drop_table("tag")
-    op.drop_index("ix_session_attacker_id", table_name="session")
     op.drop_table("session")
     op.drop_table("rollup_attacker")
     op.drop_table("rollup_identity")
-    op.drop_index("ix_attacker_identity_id", table_name="attacker")
     op.drop_table("attacker")
     op.drop_table("rollup_fleet_hour")
     op.drop_table("rollup_fleet_day")
     op.drop_table("rollup_campaign")
-    op.drop_index("ix_identity_campaign_id", table_name="identity")
     op.drop_table("identity")
     op.drop_table("ttp")
     op.drop_table("sensor")

@@ -1,0 +1,1 @@
+"""Messages between workers: one contract (:mod:`.base`), one list of topics, three implementations."""
