@@ -11,7 +11,7 @@ from .frames import MAX_NEIGHBOURS, Call, Result
 from .limits import MAX_DEPTH, MAX_NESTING, MAX_TEXT
 from .outputs import Output, output_of
 from .programs import names, program_name
-from .snippets import code_of, read_snippet, reads_input
+from .snippets import CODE_RUNNERS, code_of, read_snippet, reads_input
 from .state import BUILTINS, run_builtin
 from .view import DecodeStep, Redirect, SimpleCommand
 from .wrappers import WRAPPERS, Peeled, peel
@@ -38,18 +38,17 @@ def run(walker: Walker, call: Call, fields: list[str], given: Output | None) -> 
     peeled = peel(program, argv) if program in WRAPPERS else None
     if peeled is not None:
         return wrapped(walker, call, path, argv, peeled, given)
-    code, is_input = code_of(program, argv), False
-    if code is None and given is not None and reads_input(program, argv):
-        code, is_input = given.text(), True
-    if code is not None:
-        return snippet(walker, call, path, argv, code, is_input=is_input)
-    return plain(walker, call, fields, given)
+    if program in CODE_RUNNERS:
+        code, is_input = code_of(program, argv), False
+        if code is None and given is not None and reads_input(program, argv):
+            code, is_input = given.text(), True
+        if code is not None:
+            return snippet(walker, call, path, argv, code, is_input=is_input)
+    return plain(walker, call, program, path, argv, given)
 
 
-def plain(walker: Walker, call: Call, fields: list[str], given: Output | None) -> Result:
+def plain(walker: Walker, call: Call, program: str, path: str, argv: list[str], given: Output | None) -> Result:
     """Notes a command that runs nothing else, with what it prints where something reads that."""
-    path, argv = fields[0], fields[1:]
-    program = program_name(path)
     output, steps = None, call.steps
     if given is not None or call.layer.is_printed or call.redirects or program == "printf":
         printed = output_of(program, argv, given, walker.budget)
@@ -60,7 +59,7 @@ def plain(walker: Walker, call: Call, fields: list[str], given: Output | None) -
     if program in BUILTINS or program == "printf":
         run_builtin(walker.session, program, argv, _input_text(program, given, output))
     command = note(walker, call, program, path, argv, steps)
-    return Result([command], None if _is_kept(call.redirects) else output)
+    return Result([command], None if output is None or (call.redirects and _is_kept(call.redirects)) else output)
 
 
 def note(

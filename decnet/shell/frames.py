@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from msgspec import Struct
 
+from .outputs import Output
 from .scan import Scan
 from .view import DecodeStep, Redirect, SimpleCommand
-
-if TYPE_CHECKING:
-    from .outputs import Output
 
 MAX_NEIGHBOURS: Final = 8  # programs named in pipe_from and pipe_into
 
@@ -34,14 +32,11 @@ class Layer(Struct, frozen=True, gc=False):
     origin: int = -1  # where the pipeline at hand begins in the original
 
 
-class Result:
+class Result(Struct, gc=False):
     """What ran directly (not in substitutions) and what it printed, None when that is not known."""
 
-    __slots__ = ("commands", "output")
-
-    def __init__(self, commands: list[SimpleCommand], output: Output | None = None) -> None:
-        self.commands = commands
-        self.output = output
+    commands: list[SimpleCommand]
+    output: Output | None = None
 
     def programs(self, *, reading: bool = False) -> tuple[str, ...]:
         """The names of what ran, the last and innermost first; on demand only of what reads from the pipe."""
@@ -54,18 +49,15 @@ class Result:
         return tuple(names)[:MAX_NEIGHBOURS]
 
 
-class Call:
+class Call(Struct, gc=False):
     """A simple command whose words are expanded: everything but the program and its words."""
 
-    __slots__ = ("assignments", "end", "fed", "is_tricked", "layer", "redirects", "start", "steps", "unknown")
-
-    def __init__(self, layer: Layer, start: int, end: int) -> None:
-        self.layer = layer
-        self.start = start  # in the original, in characters
-        self.end = end
-        self.assignments: tuple[tuple[str, str], ...] = ()
-        self.redirects: tuple[Redirect, ...] = ()
-        self.steps: tuple[DecodeStep, ...] = ()  # taken off to read its words
-        self.fed: list[Result] = []  # substitutions in its words
-        self.is_tricked = False
-        self.unknown: tuple[str, ...] = ()  # assigned names whose values are not known
+    layer: Layer
+    start: int  # in the original, in characters
+    end: int
+    assignments: tuple[tuple[str, str], ...] = ()
+    redirects: tuple[Redirect, ...] = ()
+    steps: tuple[DecodeStep, ...] = ()  # taken off to read its words
+    fed: list[Result] = []  # substitutions in its words
+    is_tricked: bool = False
+    unknown: tuple[str, ...] = ()  # assigned names whose values are not known

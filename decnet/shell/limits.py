@@ -21,8 +21,8 @@ MAX_UNCLOSED = 8  # quotes and brackets without an end that are searched for bef
 MAX_GRAMMAR_TOKENS = 4_096  # tokens that the grammar sees; each costs about 6 µs with everything that follows
 
 # Allowances that grow with the text: honest scripts stay far below, and 2,000 characters of the worst stay below 3 ms.
-_BASE_STEPS, _CHARACTERS_PER_STEP = 1_500, 16
-_BASE_TOKENS, _CHARACTERS_PER_TOKEN = 1_024, 16
+_BASE_STEPS, _CHARACTERS_PER_STEP = 1_000, 16
+_BASE_TOKENS, _CHARACTERS_PER_TOKEN = 768, 16
 _BASE_GRAMMAR, _CHARACTERS_PER_GRAMMAR_TOKEN = 256, 5
 _BASE_TEXTS, _CHARACTERS_PER_TEXT = 16, 128
 _BASE_COMMANDS, _CHARACTERS_PER_COMMAND = 64, 64

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from . import decode
 from .escapes import to_bytes, to_text, unescape
-from .limits import MAX_STEP_TEXT
+from .limits import MAX_STEP_TEXT, Budget
 from .view import DecodeStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .limits import Budget
 
-
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Struct, frozen=True, gc=False):
     """Printed bytes and the layers that were taken off on the way."""
 
     data: bytes
@@ -28,8 +27,7 @@ class Output:
         return to_text(self.data)
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
+class _Call(Struct, frozen=True, gc=False):
     argv: list[str]
     given: Output | None
     budget: Budget
@@ -84,6 +82,8 @@ def _echo(call: _Call) -> Result:
     text = " ".join(call.argv[index:])
     if not is_escaped:
         return to_bytes(text) + newline, ""
+    if _LINES.fullmatch(text):  # nearly every one: a third of the time that all escapes take
+        return to_bytes(text.replace("\\n", "\n")) + newline, ""
     return unescape(text) + newline, _escape_kind(text)
 
 
@@ -254,6 +254,7 @@ def _python(call: _Call) -> Result:
     return None if data is None else (data, "base64")
 
 
+_LINES: Final = re.compile(r"(?:[^\\]++|\\n)*+")  # plain text and line breaks
 _SOURCES: Final = frozenset(("echo", "printf", "seq"))
 _BASE64_READER: Final = _decoder("base64", decode.base64_bytes)
 

@@ -27,13 +27,14 @@ COMPOUND_OPERATORS: Final = frozenset(("(", ")", ";;", ";&", ";;&"))
 _BREAK: Final = r" \t\n;&|<>()"
 _TOKEN: Final = re.compile(
     rf"""
-    (?:[ \t]|\\\n)*+
+    [ \t]*+(?:\\\n[ \t]*+)*+
     (?:
-      ((?:\d*+(?:<<<|<<-?|<&|<>|>>|>&|>\||[<>](?!\())|&>>?))       # 1 redirection
-    | (&&|\|\||\|&|;;&|;;|;&|[;&|\n()])                            # 2 operator
-    | (\#[^\n]*+)                                                  # 3 comment
-    | ([^{_BREAK}'"\\$`{{\0]++(?![^{_BREAK}]))                       # 4 plain word
-    | (                                                            # 5 word with simple quoting
+      ([^{_BREAK}'"\\$`{{\0\#0-9][^{_BREAK}'"\\$`{{\0]*+(?![^{_BREAK}])) # 1 plain word, first: a fifth faster
+    | (&&|\|\||\|&|;;&|;;|;&|[;|\n()]|&(?!>))                       # 2 operator
+    | ((?:\d*+(?:<<<|<<-?|<&|<>|>>|>&|>\||[<>](?!\())|&>>?))       # 3 redirection
+    | (\#[^\n]*+)                                                  # 4 comment
+    | ([^{_BREAK}'"\\$`{{\0]++(?![^{_BREAK}]))                       # 5 plain word that begins with a digit
+    | (                                                            # 6 word with simple quoting
         (?:
           [^{_BREAK}'"\\$`]++
         | \\[^\n]
@@ -48,13 +49,15 @@ _TOKEN: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _SEPARATOR: Final = re.compile(r"[ \t\n;&|]")
-_REDIRECT, _OPERATOR, _PLAIN_WORD = 1, 2, 4  # groups of the pattern above
+_COMMENT: Final = 4
+_KINDS: Final = (-1, WORD, OPERATOR, REDIRECT, _COMMENT, WORD, RICH)  # of the groups of the pattern above
 _BARE: Final = re.compile(rf"[^{_BREAK}'\"\\$`]++")
 _IN_CODE: Final = re.compile(r"\\.|['\"`(){}]|\$[({']", re.DOTALL)
 _IN_QUOTES: Final = re.compile(r"\\.|[\"`]|\$[({]", re.DOTALL)
 _BACKTICK: Final = re.compile(r"(?:[^`\\]++|\\.)*+`", re.DOTALL)
 _ANSI: Final = re.compile(r"(?:[^'\\]++|\\.)*+'", re.DOTALL)
 _ARITHMETIC: Final = re.compile(r"[\w\s$+\-*%<>=!&|^~?:,()\[\]]*+")
+_PAIRS: Final = frozenset(("$(", "${", "$'", "<(", ">("))
 _CLOSERS: Final = {"(": ")", "$(": ")", "${": "}", '"': '"'}
 
 
@@ -102,11 +105,11 @@ def _quote_end(text: str, pos: int, mark: str) -> int:
 
 def opening_at(text: str, pos: int) -> str:
     """The quote or bracket that opens at ``pos``: ``'``, ``"``, `````, ``$'``, ``$(``, ``${``, ``<(`` or nothing."""
-    mark = text[pos : pos + 1]
-    if mark in "'\"`":
-        return mark
     pair = text[pos : pos + 2]
-    return pair if pair in {"$(", "${", "$'", "<(", ">("} else ""
+    if pair in _PAIRS:
+        return pair
+    mark = pair[:1]
+    return mark if mark in "'\"`" else ""
 
 
 def part_end(text: str, pos: int, opening: str, budget: Budget) -> int:
@@ -132,16 +135,16 @@ def _word_end(text: str, pos: int, budget: Budget, scan: Scan) -> int:
         if bare:
             pos = bare.end()
             continue
-        opening = opening_at(text, pos)
-        if opening:
+        mark = text[pos]
+        if mark == "\\":
+            pos += 2
+        elif opening := opening_at(text, pos):
             end = part_end(text, pos, opening, budget)
             if end < 0:
                 scan.is_broken = True
                 end = size if opening in {"$(", "`", "<(", ">("} else pos + len(opening)
             pos = end
-        elif text[pos] == "\\":
-            pos += 2
-        elif text[pos] == "$":
+        elif mark == "$":
             pos += 1
         else:
             break
@@ -156,14 +159,14 @@ def scan_text(text: str, budget: Budget) -> Scan:  # noqa: C901, PLR0912 (calls 
     """All tokens of ``text``; here-document bodies are set aside, comments are dropped."""
     scan = Scan(text)
     tokens = scan.tokens
-    match = _TOKEN.match
-    pos, size, at_command = 0, len(text), True
+    read = _TOKEN.match
+    pos, size, at_command, most = 0, len(text), True, budget.tokens
     pending: list[int] = []
     while pos < size:
-        if len(tokens) >= budget.tokens:
+        if len(tokens) >= most:
             budget.hit("tokens")
             break
-        found = match(text, pos)
+        found = read(text, pos)
         group = found.lastindex if found else None
         if found is None or group is None:
             pos = found.end() if found else pos
@@ -172,17 +175,18 @@ def scan_text(text: str, budget: Budget) -> Scan:  # noqa: C901, PLR0912 (calls 
             pos, at_command = _odd_token(scan, pos, budget, at_command=at_command), False
             continue
         start, pos = found.span(group)
-        if group >= _PLAIN_WORD:
-            if at_command and (text[start:pos] in RESERVED):
-                scan.is_compound = True
-            elif at_command and text[start:pos] == "[[":
-                pos = _test_tokens(scan, start, budget)
-                at_command = False
-                continue
-            else:
-                at_command = at_command and text[start:pos] == "!"
-            tokens.append((WORD if group == _PLAIN_WORD else RICH, start, pos, ""))
-        elif group == _OPERATOR:
+        if (kind := _KINDS[group]) <= RICH:
+            if at_command:
+                word = text[start:pos]
+                if word in RESERVED:
+                    scan.is_compound = True
+                elif word == "[[":
+                    pos, at_command = _test_tokens(scan, start, budget), False
+                    continue
+                else:
+                    at_command = word == "!"
+            tokens.append((kind, start, pos, ""))
+        elif kind == OPERATOR:
             op = text[start:pos]
             if op in COMPOUND_OPERATORS:
                 arithmetic = _arithmetic_end(scan, start, budget) if op == "(" else -1
@@ -195,7 +199,7 @@ def scan_text(text: str, budget: Budget) -> Scan:  # noqa: C901, PLR0912 (calls 
             if op == "\n" and pending:
                 pos = _take_bodies(scan, pos, pending)
                 pending = []
-        elif group == _REDIRECT:
+        elif kind == REDIRECT:
             op = text[start:pos].lstrip("0123456789")
             if op in {"<<", "<<-"}:
                 pending.append(len(tokens))

@@ -33,6 +33,9 @@ _FLAGS: Final = {
     "tclsh": "",
 }
 _VALUES: Final = {"python": "mWX", "pypy": "mWX", "perl": "MmIFlx0", "ruby": "rIE", "php": "dfcz", "node": "r"}
+_AWKS: Final = frozenset(("awk", "gawk", "mawk", "nawk"))
+CODE_RUNNERS: Final = _AWKS | frozenset(_FLAGS)
+"""Programs that may run code which stands in their words or in their input."""
 _CALLS: Final = re.compile(
     r"\b(?:system|popen[234]?|exec[lv]?p?e?|shell_exec|passthru|proc_open|spawn[lv]?p?e?|spawnSync|execSync|execFile"
     r"|Popen|run|call|check_call|check_output|getoutput|getstatusoutput|execute|qx|backtick)\b[ \t]*+\(?[ \t]*+",
@@ -67,7 +70,7 @@ class Snippet:
 
 def code_of(program: str, argv: Sequence[str]) -> str | None:
     """The code in the words of an interpreter's call; None when it runs a file or its input."""
-    if program in {"awk", "gawk", "mawk", "nawk"}:
+    if program in _AWKS:
         return next((word for word in argv if "system(" in word or "|" in word), None)
     flags = _FLAGS.get(program)
     if flags is None:

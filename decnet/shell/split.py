@@ -126,6 +126,52 @@ def split(scan: Scan, low: int = 0, high: int | None = None) -> list[Pipeline]:
     return state.pipelines
 
 
+def split_list(scan: Scan) -> list[Pipeline]:  # noqa: C901, PLR0912 (calls would cost half of the speed)
+    """As :func:`split` on a text without groups and reserved words, in half of the time."""
+    tokens, text = scan.tokens, scan.text
+    pipelines: list[Pipeline] = []
+    stages: list[Leaf | Group] = []
+    leaf = Leaf()
+    begun = skipped = 0  # the first pipeline of the list at hand; the target of a redirection that was read
+    for index, token in enumerate(tokens, 1):
+        kind, start, end, op = token
+        if kind <= RICH:
+            if index == skipped or (not leaf.words and not leaf.redirects and text[start:end] == "!"):
+                continue
+            if leaf.start < 0:
+                leaf.start = start
+            leaf.end = end
+            leaf.words.append(token)
+        elif kind == REDIRECT:
+            target = tokens[index] if index < len(tokens) and tokens[index][0] <= RICH else None
+            skipped = index + 1
+            if leaf.start < 0:
+                leaf.start = start
+            leaf.end = target[2] if target else end
+            leaf.redirects.append((token, target))
+        elif op == "\n" and not leaf.words and index > 1 and _continues(tokens[index - 2]):
+            continue
+        else:
+            if leaf.words or leaf.redirects:
+                stages.append(leaf)
+                leaf = Leaf()
+            if op in _JOINS:
+                continue
+            if stages:
+                pipelines.append(Pipeline(stages))
+                stages = []
+            if op == "&":
+                for pipeline in pipelines[begun:]:
+                    pipeline.background = True
+            if op not in _AND_OR:
+                begun = len(pipelines)
+    if leaf.words or leaf.redirects:
+        stages.append(leaf)
+    if stages:
+        pipelines.append(Pipeline(stages))
+    return pipelines
+
+
 def _is_reserved(scan: Scan, word: str) -> bool:
     return word == "!" or (scan.is_compound and word in RESERVED)
 

@@ -14,7 +14,7 @@ from .parse import parse
 from .programs import names
 from .scan import RICH, scan_text
 from .script import Group, Leaf, Pipeline
-from .split import split
+from .split import split_list
 from .view import DecodeStep, Redirect, SimpleCommand
 from .words import expand, expand_joined
 from .wrappers import Peeled
@@ -33,6 +33,7 @@ class Walker:
 
     def __init__(self, session: Session, budget: Budget, positions: Positions) -> None:
         self.session = session
+        self.lookup, self.assign = session.lookup, session.assign
         self.budget = budget
         self.positions = positions
         self.commands: list[SimpleCommand] = []
@@ -65,7 +66,7 @@ class Walker:
         if scan.is_compound:
             pipelines, is_broken = parse(scan, self.budget)
         else:
-            pipelines, is_broken = split(scan), scan.is_broken
+            pipelines, is_broken = split_list(scan), scan.is_broken
         self.is_broken |= is_broken
         return self.block(layer, pipelines, given)
 
@@ -104,9 +105,9 @@ class Walker:
                 in_loop=layer.in_loop or pipeline.in_loop,
             )
         stages = pipeline.stages
-        if len(stages) == 1:
-            return self.stage(layer, stages[0], given)
-        return self.stages(layer, stages, given)
+        if len(stages) > 1:
+            return self.stages(layer, stages, given)
+        return self.stage(layer, stages[0], given)
 
     def stages(self, layer: Layer, stages: list[Leaf | Group], given: Output | None) -> Result:
         """Walks several stages; each runs in a subshell of its own."""
@@ -114,7 +115,12 @@ class Walker:
         upstream = layer.pipe_from
         head = stages[0]
         origin = layer.base + head.start if layer.base >= 0 else layer.start
+        before = self.session.snapshot()
         for index, stage in enumerate(stages):
+            if self.budget.commands <= 0:  # none of the others can be noted: hundreds of them cost a third
+                self.budget.hit("commands")
+                results.append(Result([]))
+                break
             is_last = index == len(stages) - 1
             inside = Layer(
                 layer.scan,
@@ -132,17 +138,17 @@ class Walker:
                 layer.is_printed or not is_last,
                 origin,
             )
-            before = self.session.snapshot()
-            result = self.stage(inside, stage, given)
+            result = self.leaf(inside, stage, given) if type(stage) is Leaf else self.stage(inside, stage, given)
             self.session.restore(before)
             results.append(result)
             given = result.output
             upstream = (*result.programs(), *upstream)[:MAX_NEIGHBOURS]
         downstream = layer.pipe_into
-        for index in range(len(stages) - 1, 0, -1):
+        for index in range(len(results) - 1, 0, -1):
             downstream = (*results[index].programs(reading=True), *downstream)[:MAX_NEIGHBOURS]
             for command in results[index - 1].commands:
-                force_setattr(command, "pipe_into", (*command.pipe_into, *downstream)[:MAX_NEIGHBOURS])
+                reached = (*command.pipe_into, *downstream)[:MAX_NEIGHBOURS] if command.pipe_into else downstream
+                force_setattr(command, "pipe_into", reached)
         commands: list[SimpleCommand] = []
         for result in results:
             commands += result.commands
@@ -150,11 +156,11 @@ class Walker:
 
     def stage(self, layer: Layer, stage: Leaf | Group, given: Output | None) -> Result:
         """Walks a simple command or a group."""
+        if isinstance(stage, Leaf):
+            return self.leaf(layer, stage, given)
         if self.budget.commands <= 0:
             self.budget.hit("commands")
             return Result([])
-        if isinstance(stage, Leaf):
-            return self.leaf(layer, stage, given)
         self.nesting += 1
         try:
             if self.nesting > MAX_NESTING:
@@ -227,23 +233,26 @@ class Walker:
 
     def leaf(self, layer: Layer, leaf: Leaf, given: Output | None) -> Result:
         """Expands a simple command and notes it with everything that it runs."""
+        if self.budget.commands <= 0:
+            self.budget.hit("commands")
+            return Result([])
         call = self.open_call(layer, leaf.start, leaf.end)
         words = leaf.words
         text = layer.scan.text
-        first = 0
         if words and "=" in text[words[0][1] : words[0][2]]:
-            first = self.assignments(call, words)
-        if len(words) == 1 and not leaf.redirects and (script := self.lone_value(call, words[0])):
+            words = words[self.assignments(call, words) :]
+        if len(leaf.words) == 1 and not leaf.redirects and (script := self.lone_value(call, leaf.words[0])):
             return inner_text(self, call, script, layer, "eval", Peeled(), given)
         fields: list[str] = []
-        for token in words[first:]:
-            if token[0] == RICH:
-                is_program = not fields
-                fields += self.fields(call, token)
-                if is_program and _hides_program(text[token[1] : token[2]], fields):
-                    call.is_tricked = True
-            else:
-                fields.append(text[token[1] : token[2]])
+        for token in words:
+            kind, start, end, _ = token
+            if kind != RICH:
+                fields.append(text[start:end])
+                continue
+            is_program = not fields
+            fields += self.fields(call, token)
+            if is_program and _hides_program(text[start:end], fields):
+                call.is_tricked = True
         if leaf.redirects:
             own, given = self.redirects(call, leaf.redirects, given)
             call.redirects = (*own, *layer.redirects)
@@ -343,14 +352,6 @@ class Walker:
 
     # -- the scope of words ----------------------------------------------------------------------------------------
 
-    def lookup(self, name: str) -> str | None:
-        """The value of a variable, None when it is not known."""
-        return self.session.lookup(name)
-
-    def assign(self, name: str, value: str) -> None:
-        """Sets a variable."""
-        self.session.assign(name, value)
-
     def substitute(self, inner: str, offset: int) -> str | None:
         """What ``$(inner)`` prints, None when unknown."""
         output = self.nested(inner, offset)
@@ -371,6 +372,10 @@ class Walker:
         if call is None:
             return None
         layer = call.layer
+        if self.budget.texts <= 0 and layer.depth < MAX_DEPTH:  # hundreds of `;` cost half: text() would say no
+            self.budget.hit("texts")
+            call.fed.append(Result([]))
+            return None
         inside = Layer(
             layer.scan,
             layer.base + offset if layer.base >= 0 and offset >= 0 else -1,

@@ -9,7 +9,7 @@ from .braces import braces
 from .escapes import ansi_c
 from .limits import MAX_DEPTH
 from .parameters import NAME, expand_braced
-from .scan import opening_at, part_end
+from .scan import part_end
 
 if TYPE_CHECKING:
     from .limits import Budget
@@ -27,6 +27,7 @@ _SIMPLE: Final = re.compile(  # words of one kind of quoting only, which most ar
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED_QUOTED: Final = re.compile(r"\\(?:([$`\"\\])|\n)")
 _SPACES: Final = " \t\n"
+_PARAMETERS: Final = frozenset("@*")
 
 
 class Scope(Protocol):
@@ -143,18 +144,18 @@ def _walk(raw: str, offset: int, scope: Scope, fields: _Fields, *, is_quoted: bo
             fields.add(plain[0])
             pos = plain.end()
             continue
-        mark = raw[pos]
+        mark, follower = raw[pos], raw[pos + 1 : pos + 2]
         if mark == "\\":
-            if raw[pos + 1 : pos + 2] != "\n":
-                fields.add(raw[pos + 1 : pos + 2])
+            if follower != "\n":
+                fields.add(follower)
             pos += 2
         elif mark == "'":
             pos = _single(raw, pos, fields)
         elif mark == '"':
             pos = _double(raw, pos, offset, scope, fields)
-        elif raw.startswith("$'", pos):
+        elif mark == "$" and follower == "'":
             pos = _ansi(raw, pos, scope, fields)
-        elif raw.startswith('$"', pos):
+        elif mark == "$" and follower == '"':
             pos += 1
         else:
             pos = _dollar(raw, pos, offset, scope, fields, is_quoted=is_quoted)
@@ -210,12 +211,16 @@ def _dollar(  # noqa: PLR0911 (one per form)
     raw: str, pos: int, offset: int, scope: Scope, fields: _Fields, *, is_quoted: bool
 ) -> int:
     """Expands what begins with ``$`` or a backtick."""
-    if not scope.budget.step():
+    budget = scope.budget
+    budget.steps -= 1
+    if budget.steps < 0:
+        budget.hit("steps")
         fields.add(raw[pos:])
         return len(raw)
-    if raw[pos] == "`" or raw.startswith("$(", pos):
+    follower = raw[pos + 1 : pos + 2]
+    if follower == "(" or raw[pos] == "`":
         return _substitution(raw, pos, offset, scope, fields, is_quoted=is_quoted)
-    if raw.startswith("${", pos):
+    if follower == "{":
         end = part_end(raw, pos, "${", scope.budget)
         if end < 0:
             fields.add("${")
@@ -226,9 +231,9 @@ def _dollar(  # noqa: PLR0911 (one per form)
     name = NAME.match(raw, pos + 1)
     end = name.end() if name else pos + 2
     text = raw[pos:end]
-    if text in {"$@", "$*"}:
+    if follower in _PARAMETERS:
         return _parameters(raw, pos, scope, fields, is_quoted=is_quoted)
-    known = scope.lookup(text[1:]) if len(text) > 1 else None
+    known = scope.lookup(text[1:]) if follower else None
     if known is None and text[1:].isdigit() and raw[pos - 1 : pos].isalpha() and raw[end : end + 1].isalpha():
         scope.is_tricked = True  # who$9ami: an empty parameter between letters
         return end
@@ -243,13 +248,14 @@ def _add_value(text: str, value: str | None, scope: Scope, fields: _Fields, *, i
         is_name = bool(plain) and NAME.fullmatch(plain) is not None
         fields.add("$" + plain if is_name else text)
         return
-    if text.startswith("${") and NAME.fullmatch(text[2:-1]) is None:
+    if text[1:2] == "{" and NAME.fullmatch(text[2:-1]) is None:
         scope.is_tricked = True  # ${x:0:1} and the like
     if not is_quoted and text in {"${IFS}", "$IFS"}:
         scope.is_tricked = True
-    scope.budget.expanded -= len(value)
-    if scope.budget.expanded < 0:
-        scope.budget.hit("expansion")
+    budget = scope.budget
+    budget.expanded -= len(value)
+    if budget.expanded < 0:
+        budget.hit("expansion")
         value = text
     if is_quoted:
         fields.add(value)
@@ -273,7 +279,7 @@ def _parameters(raw: str, pos: int, scope: Scope, fields: _Fields, *, is_quoted:
 
 
 def _substitution(raw: str, pos: int, offset: int, scope: Scope, fields: _Fields, *, is_quoted: bool) -> int:
-    opening = opening_at(raw, pos)
+    opening = "`" if raw[pos] == "`" else "$("
     end = part_end(raw, pos, opening, scope.budget)
     stop = len(raw) if end < 0 else end
     inside = raw[pos + len(opening) : stop if end < 0 else stop - 1]

@@ -7,32 +7,32 @@ is their own, are functions.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from importlib.resources import files
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
+from msgspec import Struct, field
+
 from .programs import SHELLS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 
-@dataclass(slots=True)
-class Peeled:
+class Peeled(Struct, gc=False):
     """What is under a wrapper: words to run, or texts for a shell to read."""
 
-    words: list[list[str]] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
-    assignments: list[tuple[str, str]] = field(default_factory=list)
+    words: list[list[str]] = []
+    texts: list[str] = []
+    assignments: list[tuple[str, str]] = []
     parameters: list[str] | None = None  # $0, $1 … of the texts
     reads_input: bool = False  # standard input is shell text
     takes_input: str | None = None  # words of standard input are appended, or replace this placeholder (xargs)
     reads_operand: bool = False  # the text is in a file or process substitution that is named
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """How a wrapper reads its own words; ``wrappers.json`` explains the fields."""
 
     values: frozenset[str]
@@ -75,8 +75,7 @@ def is_assignment(word: str) -> bool:
     return bool(equals) and name.isidentifier() and name.isascii()
 
 
-@dataclass(slots=True)
-class _Reading:
+class _Reading(Struct, gc=False):
     """Progress through a wrapper's own words."""
 
     argv: Sequence[str]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from decnet.ttp.exec_term import ExecTerm, SimpleCommandView, exec_term_of
 from decnet.ttp.match import FINDERS
+from decnet.ttp.numbers import at_least, at_most
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +30,9 @@ class Leaf:
 
 
 AnyLeaf = Leaf | ExecTerm
+
+LIFTER = "lifter"
+"""Operator of a leaf that stands for what a lifter is asked; its path tells which term of the rule it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ class Condition:
             yield from part.leaves()
 
 
-class CommandFound(msgspec.Struct, frozen=True):
+class CommandFound(msgspec.Struct, frozen=True, gc=False):
     """An ``exec`` term, and the first command of the shell view that it is true for."""
 
     term: ExecTerm
@@ -64,6 +69,10 @@ Proof = dict[str, Found]
 """Path of a term in the rule file → the leaf that is true; terms under ``not`` prove nothing."""
 
 
+_AS_PATTERN: dict[str, Callable[[int], str]] = {"exists": lambda _: "(?s:.)", "gte": at_least, "lte": at_most}
+"""Operators that are patterns of a kind, so that they are looked for together with all others."""
+
+
 def condition_of(term: Term, default_field: str, path: str = "match") -> Condition:
     """The condition that ``term`` describes; terms that name no field look at ``default_field``."""
     operator = term.operator
@@ -72,12 +81,30 @@ def condition_of(term: Term, default_field: str, path: str = "match") -> Conditi
         return Condition("not", here, parts=(condition_of(term.not_, default_field, here),))
     if term.exec is not None:
         return Condition("exec", here, leaf=exec_term_of(term.exec))
+    if term.n_of is not None:
+        terms = [condition_of(part, default_field, f"{here}.terms[{n}]") for n, part in enumerate(term.n_of.terms)]
+        chosen = (Condition("all", here, parts=parts) for parts in combinations(terms, term.n_of.n))
+        return Condition("any", here, parts=tuple(chosen))
     value = getattr(term, operator)
+    if operator in _AS_PATTERN:
+        leaf = Leaf(term.field or default_field, "pattern", (_AS_PATTERN[operator](value),))
+        found = Condition("pattern", here, leaf=leaf)
+        return found if value is not False else Condition("not", here, parts=(found,))
     if operator in {"all", "any"}:
         parts = tuple(condition_of(part, default_field, f"{here}[{number}]") for number, part in enumerate(value))
         return Condition(operator, here, parts=parts)
     values = value if isinstance(value, tuple) else (value,)
     return Condition(operator, here, leaf=Leaf(term.field or default_field, operator, values))
+
+
+def decidable(condition: Condition, can_decide: Callable[[Condition], bool]) -> Condition | None:
+    """``condition`` without the leaves that cannot be decided; what hangs on one of them goes too."""
+    if condition.leaf is not None:
+        return condition if can_decide(condition) else None
+    parts = tuple(part for inner in condition.parts if (part := decidable(inner, can_decide)) is not None)
+    if not parts or (condition.operator != "any" and len(parts) < len(condition.parts)):
+        return None
+    return replace(condition, parts=parts)
 
 
 def numbered(condition: Condition, number_of: Callable[[AnyLeaf], int]) -> Condition:

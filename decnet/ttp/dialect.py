@@ -20,9 +20,9 @@ from __future__ import annotations
 
 import re  # reads the patterns of rules here, never attacker text
 from dataclasses import dataclass
-from functools import lru_cache
 
-from decnet.ttp.match import REMEMBERED_PATTERNS, PatternRefused
+from decnet.ttp.match import PatternRefused
+from decnet.ttp.remembered import Remembered
 
 _CLASSES = {
     "d": "0-9",
@@ -63,7 +63,7 @@ def literal_form(text: bytes, *, at_start: bool = False, at_end: bool = False) -
     return HyperscanForm(((r"\A" if at_start else "") + quoted + (r"\z" if at_end else "")).encode())
 
 
-@lru_cache(maxsize=REMEMBERED_PATTERNS)
+@Remembered
 def pattern_form(pattern: str) -> HyperscanForm:
     """The form of a pattern that RE2 takes.
 

@@ -14,8 +14,9 @@ from decnet.ttp.mask import mask_secrets
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from decnet.models.actor import SessionUuid
+    from decnet.models.actor import AttackerUuid, IdentityUuid, SessionUuid
     from decnet.models.event import Event, SourceKind
+    from decnet.models.finding import Finding
     from decnet.ttp.condition import Proof
     from decnet.ttp.exec_term import SimpleCommandView
     from decnet.ttp.index import Hit
@@ -84,21 +85,35 @@ def _capped(text: str, most: int, length: int | None = None) -> str:
 
 
 class Subject(NamedTuple):
-    """What tags stand on: an event, or a whole session. For one ``source_id``, ``observed_at`` never changes."""
+    """What tags stand on: an event, a finding, a whole session. For one ``source_id``, ``observed_at`` never changes.
+
+    Of ``attacker`` and ``identity`` at least one is there.
+    """
 
     source_kind: SourceKind
     source_id: str
     observed_at: int
-    src_ip: str
-    session_id: SessionUuid
-    decky_id: str
+    attacker: AttackerUuid | None
+    identity: IdentityUuid | None
+    session_id: SessionUuid | None
+    decky_id: str | None
+
+
+def subject_of_event(event: Event, kind: SourceKind) -> Subject:
+    """An event whose tags are of ``kind``: its own, or for a mail that of the part that a rule is about."""
+    attacker = attacker_uuid(event.src_ip)
+    return Subject(kind, event.id.hex(), event.observed_at, attacker, None, event.session_id, event.decky_id)
+
+
+def subject_of_finding(finding: Finding, kind: SourceKind) -> Subject:
+    """A finding, with the anchors that it has itself."""
+    who = (finding.attacker_uuid, finding.identity_uuid)
+    return Subject(kind, finding.source_id, finding.observed_at, *who, finding.session_id, finding.decky_id)
 
 
 def tags_of(event: Event, findings: Iterable[tuple[Hit, Evidence]]) -> list[TTPTag]:
     """One tag per emit of each rule that fired on ``event``."""
-    subject = Subject(
-        event.source_kind, event.id.hex(), event.observed_at, event.src_ip, event.session_id, event.decky_id
-    )
+    subject = subject_of_event(event, event.source_kind)
     return [tag for hit, evidence in findings for tag in rule_tags(subject, hit.rule, hit.emits, evidence)]
 
 
@@ -107,7 +122,6 @@ def rule_tags(
 ) -> Iterator[TTPTag]:
     """The tags of one rule on ``subject``, one per emit; what is below the stored minimum is left out."""
     rule = compiled.rule
-    attacker = attacker_uuid(subject.src_ip)
     for emit in (item.emit for item in emits if item.emit.confidence >= MIN_STORED_CONFIDENCE):
         yield TTPTag(
             uuid=compute_tag_uuid(
@@ -120,8 +134,8 @@ def rule_tags(
             ),
             source_kind=subject.source_kind,
             source_id=subject.source_id,
-            attacker_uuid=attacker,
-            identity_uuid=None,
+            attacker_uuid=subject.attacker,
+            identity_uuid=subject.identity,
             session_id=subject.session_id,
             decky_id=subject.decky_id,
             tactic=emit.tactic,

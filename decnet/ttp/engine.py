@@ -58,9 +58,14 @@ class RuleEngine:
         remembered: int = REMEMBERED_TEXTS,
         engine: Engine | None = None,
     ) -> None:
-        self.index = RuleIndex(pack, engine, ScanCache())
+        cache = ScanCache()
+        self.index = RuleIndex(pack, engine, cache)
+        self.is_provisional = not cache.is_complete
+        """Whether a faster engine than the one that was ``ready`` can be compiled."""
         self._sessions = ShellSessions(earlier_commands)
         self._readings: Memory[Reading] = Memory(remembered)
+        self._shown: Memory[Findings] = Memory(remembered)
+        self._asked = AskedFields(self.index)
 
     @property
     def memory(self) -> MemoryFigures:
@@ -83,7 +88,7 @@ class RuleEngine:
             self._sessions.after(event, reading.state)
             findings = reading.findings
         else:
-            findings = self.findings(kind, text_fields(payload))
+            findings = self.show(kind, payload)
         return tags_of(event, findings) if findings else []
 
     def read(self, text: str, state: ShellState = EMPTY) -> Reading:
@@ -96,6 +101,16 @@ class RuleEngine:
                 self._readings.put(key, reading)
         return reading
 
+    def show(self, kind: SourceKind, payload: Payload) -> Findings:
+        """The rules that fire on ``payload``, which is not for a shell."""
+        key = self._asked.key(kind, payload)
+        findings = self._shown.get(key) if key is not None else None
+        if findings is None:
+            findings = self.findings(kind, text_fields(payload))
+            if key is not None:
+                self._shown.put(key, findings)
+        return findings
+
     def findings(self, kind: str, fields: Mapping[str, str], commands: Sequence[SimpleCommand] = ()) -> Findings:
         """The rules that fire on ``fields``, canonical text per field, and on what they would run."""
         with span("ttp.match"):
@@ -105,6 +120,26 @@ class RuleEngine:
         with span("ttp.unroll"):
             unrolled = unroll(text, state)
         return Reading(self.findings(COMMAND, {COMMAND_TEXT: text}, unrolled.commands), unrolled.state, unrolled.limits)
+
+
+class AskedFields:
+    """What an index looks at of a payload, as something to remember its answer by."""
+
+    def __init__(self, index: RuleIndex) -> None:
+        self._index = index
+        self._names: dict[tuple[SourceKind, type], tuple[str, ...]] = {}
+
+    def key(self, kind: SourceKind, payload: Payload) -> tuple[object, ...] | None:
+        """Equal for payloads in which every rule for ``kind`` sees the same; None where that is long."""
+        shape = (kind, type(payload))
+        names = self._names.get(shape)
+        if names is None:
+            asked = self._index.fields_of(kind)
+            names = self._names[shape] = tuple(name for name in asked if name in payload.__struct_fields__)
+        values = [getattr(payload, name) for name in names]
+        if sum([len(value) for value in values if isinstance(value, str)]) > MAX_REMEMBERED_CHARS:
+            return None
+        return (shape, *values)
 
 
 def text_fields(payload: Payload) -> dict[str, str]:

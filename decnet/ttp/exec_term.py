@@ -214,10 +214,11 @@ def _has_name(name: str, names: frozenset[str]) -> Check:
 
 def _has_pattern(name: str, pattern: str) -> Check:
     find, texts = find_pattern(pattern), TEXTS[name]
+    is_in_nothing = find(b"") is not None  # half of the arguments are empty: asking RE2 again costs 0.6 µs each time
 
     def is_found(command: SimpleCommandView) -> bool:
         for text in texts(command):  # noqa: SIM110 - any() over a generator takes longer than most searches
-            if find(text.encode()) is not None:
+            if find(text.encode()) is not None if text else is_in_nothing:
                 return True
         return False
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from decnet.models.rule import Emit, Rule
@@ -21,9 +22,18 @@ class CompiledEmit:
     when: dict[str, Condition] | None
 
 
+@dataclass(frozen=True, slots=True)
+class LifterTerm:
+    """What a rule asks of a lifter: a predicate with the rule's thresholds, and where in the rule file it stands."""
+
+    path: str
+    predicate: str
+    parameters: Mapping[str, object] = field(hash=False)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CompiledRule:
-    """A rule that can be matched: one condition per source kind that it applies to."""
+    """A rule that can be matched: one condition per source kind that it applies to and whose texts can decide it."""
 
     rule: Rule
     path: Path
@@ -31,6 +41,8 @@ class CompiledRule:
     emits: tuple[CompiledEmit, ...]
     session: SessionCondition | None = None
     """What a rule with ``phase: session_end`` asks of a whole session; such a rule has no other conditions."""
+    lifters: tuple[LifterTerm, ...] = ()
+    """What only a lifter can decide; the conditions hold what is left without it."""
 
     @property
     def rule_id(self) -> str:

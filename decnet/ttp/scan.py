@@ -6,20 +6,24 @@ Whoever makes a scanner numbers its terms. An engine may propose a term that is 
 from __future__ import annotations
 
 import importlib.util
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from decnet.errors import DecnetError
 from decnet.ttp.dialect import HyperscanForm, literal_form, pattern_form
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from decnet.ttp.condition import Leaf
     from decnet.ttp.scan_cache import ScanCache
 
     Leaves = Mapping[int, Leaf]
 
-Engine = Literal["hyperscan", "re2"]
+Engine = Literal["hyperscan", "re2", "ready"]
+"""``ready`` is whatever needs no compiling: Hyperscan where its database is in the cache, else RE2."""
 SCANNED = frozenset({"pattern", "contains", "startswith", "endswith"})
 """Operators that a scanner looks for; whole-field comparisons are dictionary look-ups."""
 
@@ -45,6 +49,8 @@ def scanner_of(leaves: Leaves, engine: Engine | None = None, cache: ScanCache | 
     :raises DecnetError: ``engine`` asks for one that is not installed.
     """
     chosen = engine or ("hyperscan" if hyperscan_is_installed() else "re2")
+    if chosen == "ready":
+        chosen = "hyperscan" if _is_ready(leaves, cache) else "re2"
     if chosen == "re2":
         from decnet.ttp.scan_re2 import Re2Scanner
 
@@ -54,6 +60,22 @@ def scanner_of(leaves: Leaves, engine: Engine | None = None, cache: ScanCache | 
     from decnet.ttp.scan_hyperscan import HyperscanScanner
 
     return HyperscanScanner(leaves, cache)
+
+
+def _is_ready(leaves: Leaves, cache: ScanCache | None) -> bool:
+    if cache is None or not hyperscan_is_installed():
+        return False
+    from decnet.ttp.scan_hyperscan import is_cached
+
+    return is_cached(leaves, cache)
+
+
+def scanners_of(
+    searches: Iterable[Leaves], engine: Engine | None = None, cache: ScanCache | None = None
+) -> list[Scanner]:
+    """A scanner for each of ``searches``; Hyperscan compiles without the GIL, so the processors share the work."""
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        return list(threads.map(partial(scanner_of, engine=engine, cache=cache), searches))
 
 
 def hyperscan_form(leaf: Leaf) -> HyperscanForm:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAX_FILE_BYTES = 512 << 20
-KEPT_FILES = 512
-"""A database of the past is of no use; the newest are kept: a pack has about seventy, and packs take turns."""
+KEPT_FILES = 256
+"""A database of the past is of no use; the newest are kept: a pack has about twenty, and packs take turns."""
 
 _MAGIC = b"decnet-scan-1\n"
 _DIGEST_BYTES = 32
@@ -35,6 +35,14 @@ class ScanCache:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or default_cache_folder()
+        self.is_complete = True
+        """Whether everything that was asked for by :meth:`has` is there."""
+
+    def has(self, key: str) -> bool:
+        """Whether there is a file under ``key``; :meth:`read` tells whether it can be trusted."""
+        is_there = self._path(key).exists()
+        self.is_complete = self.is_complete and is_there
+        return is_there
 
     def read(self, key: str) -> bytes | None:
         """The database stored under ``key``, or None where there is none that can be trusted."""
@@ -42,7 +50,7 @@ class ScanCache:
             self._check_folder()
             with os.fdopen(os.open(self._path(key), os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
                 _check_owner(os.fstat(file.fileno()))
-                content = file.read(MAX_FILE_BYTES)
+                content = file.read(min(os.fstat(file.fileno()).st_size, MAX_FILE_BYTES))  # not a buffer of the most
         except (OSError, AttributeError):  # AttributeError: a system without owners gets no cache
             return None
         head = _MAGIC + key.encode() + b"\n"

@@ -60,6 +60,12 @@ class HyperscanScanner:
         return found
 
 
+def is_cached(leaves: Leaves, cache: ScanCache) -> bool:
+    """Whether ``cache`` has the database of ``leaves``, or there is none to be made."""
+    forms = _forms(leaves)
+    return not forms or cache.has(_key(forms))
+
+
 def fault_of(form: HyperscanForm) -> str | None:
     """Why Hyperscan does not take a pattern, in its own words, or None where it does."""
     try:
@@ -99,7 +105,7 @@ def _database(forms: Forms, cache: ScanCache | None) -> hyperscan.Database | Non
     """The database of ``forms`` from the cache or compiled; None when it would be empty or one is refused."""
     if not forms:
         return None
-    key = cache_key(_engine(), (b"%d %s" % (number, form.expression) for number, form in forms.items()))
+    key = _key(forms)
     if cache is not None and (stored := cache.read(key)) is not None:
         try:
             return hyperscan.loadb(stored, hyperscan.HS_MODE_BLOCK)
@@ -112,6 +118,10 @@ def _database(forms: Forms, cache: ScanCache | None) -> hyperscan.Database | Non
     if cache is not None:
         cache.write(key, hyperscan.dumpb(database))
     return database
+
+
+def _key(forms: Forms) -> str:
+    return cache_key(_engine(), (b"%d %s" % (number, form.expression) for number, form in forms.items()))
 
 
 def _compiled(forms: Forms) -> hyperscan.Database:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 from decnet.models.rule import DEFAULT_FIELDS, duration_us
@@ -88,6 +89,10 @@ def session_condition_of(term: Term, path: str = "match") -> SessionCondition:
     if operator in {"all", "any"}:
         parts = (session_condition_of(part, f"{here}[{n}]") for n, part in enumerate(getattr(term, operator)))
         return SessionCondition(operator, here, parts=tuple(parts))
+    if term.n_of is not None:
+        terms = [session_condition_of(part, f"{here}.terms[{n}]") for n, part in enumerate(term.n_of.terms)]
+        chosen = (SessionCondition("all", here, parts=group) for group in combinations(terms, term.n_of.n))
+        return SessionCondition("any", here, parts=tuple(chosen))
     if term.sequence is not None:
         steps = tuple(_step(part, f"{here}[{number}]") for number, part in enumerate(term.sequence))
         return SessionCondition("sequence", here, steps=steps, within_us=_within(term.within))

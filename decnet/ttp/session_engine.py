@@ -6,12 +6,20 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from decnet.models.actor import attacker_uuid
 from decnet.models.event import COMMAND, SESSION, CommandPayload, SourceKind
 from decnet.models.ids import uuid_text
 from decnet.shell import EMPTY, unroll
 from decnet.ttp.condition import CommandFound, finder_of
 from decnet.ttp.emit import Subject, evidence_of, rule_tags
-from decnet.ttp.engine import COMMAND_TEXT, MAX_REMEMBERED_CHARS, REMEMBERED_TEXTS, is_shell_line, text_fields
+from decnet.ttp.engine import (
+    COMMAND_TEXT,
+    MAX_REMEMBERED_CHARS,
+    REMEMBERED_TEXTS,
+    AskedFields,
+    is_shell_line,
+    text_fields,
+)
 from decnet.ttp.index import RuleIndex
 from decnet.ttp.memory import Memory
 from decnet.ttp.pack import CompiledEmit, Pack
@@ -82,6 +90,17 @@ class SessionHit:
     proof: SessionProof
 
 
+class SessionRules(Protocol):
+    """Whatever evaluates rules about whole sessions."""
+
+    @property
+    def kinds(self) -> frozenset[SourceKind]:
+        """Kinds of events that these rules look at; a session without any of them shows nothing."""
+
+    def hits(self, events: Iterable[SessionEvent]) -> list[SessionHit]:
+        """The rules that fire on a session with ``events``, which are in order of (observed_at, seq)."""
+
+
 class SessionEngine:
     """Evaluates the rules with ``phase: session_end`` of one pack."""
 
@@ -95,8 +114,14 @@ class SessionEngine:
                 self._steps[_rule_of_step(rule, step)] = step
         self._readings: Memory[tuple[list[PlacedHit], ShellState]] = Memory(REMEMBERED_TEXTS)
         self._index = RuleIndex(Pack(tuple(self._steps), pack.digest), cache=ScanCache())
-        self.kinds = frozenset(SourceKind(step.kind) for step in self._steps.values())
+        self._asked = AskedFields(self._index)
+        self._shown: Memory[list[PlacedHit]] = Memory(REMEMBERED_TEXTS)
+        self._kinds = frozenset(SourceKind(step.kind) for step in self._steps.values())
+
+    @property
+    def kinds(self) -> frozenset[SourceKind]:
         """Kinds of events that session rules look at; a session without any of them shows nothing."""
+        return self._kinds
 
     def hits(self, events: Iterable[SessionEvent]) -> list[SessionHit]:
         """The rules that fire on a session with ``events``, which are in order of (observed_at, seq)."""
@@ -122,13 +147,23 @@ class SessionEngine:
                 fields = {COMMAND_TEXT: payload.command_text}
                 found, state = self._read(payload.command_text, state)
             else:
-                fields = text_fields(payload)
-                found = _placed(self._index.match(kind, fields), fields)
+                found = self._show(kind, payload)
+                fields = text_fields(payload) if found else {}
             for hit, offset in found:
                 step = self._steps[hit.rule]
                 place = Place(event.observed_at, event.seq, offset)
                 value = fields.get(step.distinct, "") if step.distinct else ""
                 yield step, Sighting(place, event.id, value, hit.proof, fields)
+
+    def _show(self, kind: SourceKind, payload: Payload) -> list[PlacedHit]:
+        key = self._asked.key(kind, payload)
+        known = self._shown.get(key) if key is not None else None
+        if known is None:
+            fields = text_fields(payload)
+            known = _placed(self._index.match(kind, fields), fields)
+            if key is not None:
+                self._shown.put(key, known)
+        return known
 
     def _read(self, text: str, state: ShellState) -> tuple[list[PlacedHit], ShellState]:
         key = (text, state.digest)
@@ -145,7 +180,8 @@ class SessionEngine:
 def session_tags(session: EndedSession, hits: Iterable[SessionHit]) -> list[TTPTag]:
     """One tag per emit of each hit, on the session as a whole."""
     source_id = f"session:{uuid_text(session.uuid)}"
-    subject = Subject(SESSION, source_id, session.started_at, session.src_ip, session.uuid, session.decky_id)
+    attacker = attacker_uuid(session.src_ip)
+    subject = Subject(SESSION, source_id, session.started_at, attacker, None, session.uuid, session.decky_id)
     return [tag for hit in hits for tag in rule_tags(subject, hit.rule, hit.rule.emits, _evidence_of(hit))]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from decnet.shell import EMPTY, unroll
 
@@ -24,34 +24,47 @@ def nothing_earlier(_event: Event) -> Iterable[str]:
     return ()
 
 
+class _Known(NamedTuple):
+    """The state behind the command at ``place``, its (observed_at, seq)."""
+
+    place: tuple[int, int]
+    state: ShellState
+
+
 class ShellSessions:
     """States by session, the last :data:`REMEMBERED_SESSIONS` of them; any other is rebuilt from what is stored.
 
-    A state is a pure function of the session's earlier commands, so forgetting one costs time and changes nothing.
+    A state is a pure function of the session's earlier commands, so forgetting one costs time and changes nothing. That
+    is also what happens to a command that comes again, or later than one that stands behind it.
     """
 
     def __init__(self, earlier_commands: EarlierCommands = nothing_earlier) -> None:
         self._earlier_commands = earlier_commands
-        self._states: OrderedDict[SessionUuid, ShellState] = OrderedDict()
+        self._known: OrderedDict[SessionUuid, _Known] = OrderedDict()
 
     def before(self, event: Event) -> ShellState:
         """The state that ``event``, a command, meets."""
-        state = self._states.get(event.session_id)
-        if state is None:
-            state = EMPTY
-            for text in self._earlier_commands(event):
-                state = unroll(text, state).state
+        known = self._known.get(event.session_id)
+        if known is not None and known.place < (event.observed_at, event.seq):
+            return known.state
+        state = EMPTY
+        for text in self._earlier_commands(event):
+            state = unroll(text, state).state
         return state
 
     def begin(self, event: Event) -> None:
         """The session of ``event`` starts here: nothing needs to be looked up for its first command."""
-        if event.session_id not in self._states:
+        if event.session_id not in self._known:
             self.after(event, EMPTY)
 
     def after(self, event: Event, state: ShellState) -> None:
         """From now on the session of ``event`` has ``state``."""
-        states = self._states
-        states[event.session_id] = state
-        states.move_to_end(event.session_id)
-        if len(states) > REMEMBERED_SESSIONS:
-            states.popitem(last=False)
+        known = self._known
+        known[event.session_id] = _Known((event.observed_at, event.seq), state)
+        known.move_to_end(event.session_id)
+        if len(known) > REMEMBERED_SESSIONS:
+            known.popitem(last=False)
+
+    def forget(self) -> None:
+        """Know nothing: others may have handled commands meanwhile, or what was handled was not stored."""
+        self._known.clear()

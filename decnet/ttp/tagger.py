@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Protocol
 
+from decnet.errors import StorageUnavailable
 from decnet.models.event import (
     AUTH_ATTEMPT,
     COMMAND,
@@ -64,15 +65,37 @@ class Tagger(Protocol):
         """The techniques that ``event`` shows; deterministic, and empty when it shows none."""
 
 
+class Failures:
+    """What went wrong in one part of a tagger: counted, and told the first time and every hundredth time."""
+
+    def __init__(self, part: str) -> None:
+        self._part = part
+        self.count = 0
+
+    def note(self, error: Exception, kind: SourceKind, source_id: str) -> None:
+        """``error`` came up while something of ``kind`` was looked at."""
+        if self.count % LOG_EVERY == 0:
+            log.warning(
+                "%s failed on %s %s (%d failures so far)", self._part, kind, source_id, self.count + 1, exc_info=error
+            )
+        self.count += 1
+
+
 class TolerantTagger:
     """A tagger that never raises on an attacker's event: what goes wrong is counted and costs only its own tags.
 
-    ``KeyboardInterrupt``, ``SystemExit`` and cancellation pass.
+    ``KeyboardInterrupt``, ``SystemExit`` and cancellation pass. So does ``StorageUnavailable``: earlier commands of a
+    session could not be read, which is not the event's fault, and is over when the database is back.
     """
 
     def __init__(self, inner: Tagger) -> None:
         self._inner = inner
-        self.failures = 0
+        self._failures = Failures(type(inner).__name__)
+
+    @property
+    def failures(self) -> int:
+        """How often the inner tagger failed."""
+        return self._failures.count
 
     def handles(self, kind: SourceKind) -> bool:
         """Whether the inner tagger looks at events of this kind."""
@@ -82,17 +105,10 @@ class TolerantTagger:
         """The inner tagger's tags, or none where it failed."""
         try:
             return self._inner.tag(event)
-        except Exception:  # one of three boundaries: an event is untrusted, a fault here must not stop the stream
-            if self.failures % LOG_EVERY == 0:
-                log.warning(
-                    "%s failed on %s %s (%d failures so far)",
-                    type(self._inner).__name__,
-                    event.source_kind,
-                    event.id.hex(),
-                    self.failures + 1,
-                    exc_info=True,
-                )
-            self.failures += 1
+        except StorageUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - one of three boundaries: an event is untrusted, a fault here must not stop the stream
+            self._failures.note(error, event.source_kind, event.id.hex())
             return []
 
 

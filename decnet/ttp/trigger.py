@@ -6,12 +6,12 @@ A rule is looked at only when one of its triggers was seen, so the fewer texts s
 from __future__ import annotations
 
 import re  # reads the patterns of rules here, never attacker text
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from decnet.ttp.condition import Leaf
 from decnet.ttp.exec_term import ExecTerm
-from decnet.ttp.match import REMEMBERED_PATTERNS, find_pattern
+from decnet.ttp.match import find_pattern
+from decnet.ttp.remembered import Remembered
 
 if TYPE_CHECKING:
     from decnet.ttp.condition import AnyLeaf, Condition
@@ -86,7 +86,7 @@ def expected_share(leaf: AnyLeaf) -> float:
     return pattern_share(leaf.values[0]) if leaf.operator == "pattern" else 1 / (1 + len(leaf.values[0]))
 
 
-@lru_cache(maxsize=REMEMBERED_PATTERNS)
+@Remembered
 def pattern_share(pattern: str) -> float:
     """The same for an RE2 pattern: its share of the everyday texts, else a guess by its literal text."""
     find = find_pattern(pattern)

@@ -10,7 +10,8 @@ import pytest
 from decnet.attack import catalog
 from decnet.errors import RuleError
 from decnet.ttp.store.compile import compile_pack
-from decnet.ttp.store.filesystem import is_rule_name, load_pack, rule_files
+from decnet.ttp.store.filesystem import load_pack
+from decnet.ttp.store.folder import is_rule_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,6 +123,7 @@ def test_a_folder_without_rules_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_rule_file_that_is_no_text_is_named(tmp_path: Path) -> None:
-    (tmp_path / "R0900.yaml").write_bytes(b"\xff\xfe")
+    (tmp_path / "ttp").mkdir()
+    (tmp_path / "ttp" / "R0900.yaml").write_bytes(b"\xff\xfe")
     with pytest.raises(RuleError, match=r"R0900\.yaml:1: byte 0 is not UTF-8"):
-        list(rule_files(tmp_path))
+        load_pack(tmp_path)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decnet.models.tag import EVIDENCE_TYPES
+from decnet.models.tag import evidence_keys
 from decnet.shell import DecodeStep, Redirect, SimpleCommand, unroll
 from decnet.ttp.command_index import CommandIndex
 from decnet.ttp.exec_term import ExecTerm, SimpleCommandView, holds
@@ -89,7 +89,7 @@ T = TypeVar("T")
 
 def evidence_of(match: str, line: str) -> CommandEvidence:
     ((_, evidence),) = engine_of(match).read(line).findings
-    assert set(evidence) <= set(EVIDENCE_TYPES["command"].__annotations__)
+    assert set(evidence) <= evidence_keys("command")
     return cast("CommandEvidence", evidence)
 
 

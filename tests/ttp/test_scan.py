@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from decnet.errors import DecnetError
-from decnet.models.rule import Case, CaseEvent
+from decnet.models.rule import Case, CaseEvent, SessionCaseEvent
 from decnet.shell import unroll
 from decnet.ttp import scan
 from decnet.ttp.condition import Leaf, finder_of
@@ -213,19 +213,20 @@ def naive() -> NaiveIndex:
 @cache
 def case_events() -> list[tuple[str, dict[str, str]]]:
     """Every event of every case file, those of session cases one by one."""
-    events: list[CaseEvent] = []
+    events: list[CaseEvent | SessionCaseEvent] = []
     for path in sorted((default_rules_folder() / "cases").glob("*.yaml")):
         value = read_yaml(path.read_text("utf-8")).value
         assert isinstance(value, list)
         for case in map(Case.model_validate, value):
             events += [case.event] if case.event else (case.session or ())
-    return [(event.source_kind, {name: str(v) for name, v in event.payload.items()}) for event in events]
+    return [(event.source_kind, {name: str(v) for name, v in (event.payload or {}).items()}) for event in events]
 
 
 def commands_of(fields: Mapping[str, str]) -> Sequence[SimpleCommand]:
     return unroll(fields["command_text"]).commands if "command_text" in fields else ()
 
 
+@pytest.mark.timeout(90)
 def test_engines_agree_on_every_case(engine: Engine) -> None:
     assert len(case_events()) > 0
     for kind, fields in case_events():
@@ -233,6 +234,7 @@ def test_engines_agree_on_every_case(engine: Engine) -> None:
         assert seen(shipped(engine).match(kind, fields, commands)) == seen(naive().match(kind, fields, commands))
 
 
+@pytest.mark.timeout(90)
 @given(st.data())
 def test_engines_agree_on_mutated_cases(engine: Engine, data: st.DataObject) -> None:
     kind, fields = data.draw(st.sampled_from(case_events()))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from decnet.attack import catalog
 from decnet.errors import RuleError
 from decnet.models.actor import session_uuid
-from decnet.models.tag import EVIDENCE_TYPES
+from decnet.models.tag import SessionEvidence
 from decnet.ttp.session_engine import EndedSession, SessionEngine, session_tags
 from decnet.ttp.store.compile import compile_pack
 from tests.events import NOON, SECOND, a_command, a_login
@@ -127,7 +127,7 @@ def test_the_tag_stands_on_the_session_and_quotes_what_proves_it() -> None:
     (tag,) = session_tags(session, engine_of(FETCH_THEN_RUN).hits(events))
     assert (tag.source_kind, tag.observed_at, tag.session_id) == ("session", NOON, session.uuid)
     assert tag.source_id.startswith("session:")
-    assert set(tag.evidence) == set(EVIDENCE_TYPES["session"].__annotations__)
+    assert set(tag.evidence) == set(SessionEvidence.__annotations__)
     assert tag.evidence["matched"] == ["wget x", "chmod +x x", "./x"]
 
 

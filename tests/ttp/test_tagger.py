@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from decnet.errors import StorageUnavailable
 from decnet.models.event import CommandPayload, SourceKind
 from decnet.ttp.tagger import CompositeTagger, TolerantTagger
 from tests.events import a_command, a_login, a_tag, an_event
@@ -68,3 +69,8 @@ def test_an_unknown_kind_is_mentioned_once(caplog: pytest.LogCaptureFixture) -> 
     for _ in range(3):
         composite.tag(an_event(SourceKind("telepathy"), CommandPayload("id")))
     assert [record.levelno for record in caplog.records] == [logging.INFO]
+
+
+def test_a_database_that_is_away_is_no_fault_of_the_event() -> None:
+    with pytest.raises(StorageUnavailable):
+        TolerantTagger(Failing(StorageUnavailable("away"))).tag(a_command("id"))

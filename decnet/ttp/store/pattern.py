@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from re2 import _re2
 
 from decnet.ttp.dialect import HyperscanForm, pattern_form
-from decnet.ttp.match import REMEMBERED_PATTERNS, PatternRefused, find_pattern, re2_options
+from decnet.ttp.match import PatternRefused, find_pattern, re2_options
+from decnet.ttp.remembered import Remembered
 from decnet.ttp.scan import hyperscan_is_installed
 
 LARGE_PROGRAM = 3_000
 """RE2 instructions beyond which Hyperscan is asked whether the pattern is too large; asking takes up to a second."""
 
 
-@lru_cache(maxsize=REMEMBERED_PATTERNS)
+@Remembered
+def program_size(pattern: str) -> int:
+    """How many instructions RE2 makes of ``pattern``; 0 where it makes none."""
+    compiled = _re2.RE2(pattern.encode(), re2_options())
+    return int(compiled.ProgramSize()) if compiled.ok() else 0
+
+
+@Remembered
 def pattern_fault(pattern: str) -> str | None:
     """Why ``pattern`` is refused and the way out, or None when all engines take it.
 
@@ -36,8 +42,11 @@ def pattern_fault(pattern: str) -> str | None:
             f"pattern {pattern!r} has '^' behind or '$' before something else, which Hyperscan does not take; "
             "put the anchor last, as in (?:;|\\s*$), or write the cases as patterns of their own under 'any'"
         )
-    size = _re2.RE2(pattern.encode(), re2_options()).ProgramSize()
-    if size > LARGE_PROGRAM and hyperscan_is_installed() and (reason := _refusal(form, "")) is not None:
+    if (
+        program_size(pattern) > LARGE_PROGRAM
+        and hyperscan_is_installed()
+        and (reason := _refusal(form, "")) is not None
+    ):
         return f"pattern {pattern!r} is not one for Hyperscan: {reason.rstrip('.')}; split it or repeat less"
     return None
 

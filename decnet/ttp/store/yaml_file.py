@@ -43,15 +43,19 @@ class YamlFile:
                 return line
         return 1
 
+    def within(self, path: Path) -> YamlFile:
+        """The part of this file at ``path``, as if it were a file of its own on the same lines."""
+        lines = {place[len(path) :]: line for place, line in self.lines.items() if place[: len(path)] == path}
+        return YamlFile(None, lines, ())
+
 
 def read_yaml(text: str) -> YamlFile:
     """``text`` as values with lines; never raises: a file that is no YAML comes back with its fault and no value."""
     if len(text.encode("utf-8", "replace")) > MAX_FILE_BYTES:
         return _refused(1, f"file is larger than {MAX_FILE_BYTES // 1024} KiB; split it")
     try:
-        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                return _refused(_line(event), "anchors and aliases are not allowed; write the value out")
+        if (fault := _shape_fault(text)) is not None:
+            return YamlFile(None, {}, (fault,))
         loader = yaml.CSafeLoader(text)
         node = loader.get_single_node()
         if node is None:
@@ -67,6 +71,18 @@ def read_yaml(text: str) -> YamlFile:
     return YamlFile(value, lines, faults)
 
 
+def _shape_fault(text: str) -> YamlFault | None:
+    """What makes a small file large or deep, seen before anything is built from it."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            return YamlFault(_line(event), "anchors and aliases are not allowed; write the value out")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            return YamlFault(_line(event), f"nested deeper than {MAX_DEPTH} levels")
+    return None
+
+
 def _line(marked: yaml.Event | yaml.Node) -> int:
     return marked.start_mark.line + 1 if marked.start_mark else 1
 
@@ -76,11 +92,8 @@ def _refused(line: int, message: str) -> YamlFile:
 
 
 def _walk(node: yaml.Node, path: Path, lines: dict[Path, int]) -> Iterator[YamlFault]:
-    """Note the line of ``node`` and everything in it; yields second keys and nesting that is too deep."""
+    """Note the line of ``node`` and everything in it; yields second keys."""
     lines.setdefault(path, node.start_mark.line + 1)
-    if len(path) > MAX_DEPTH:
-        yield YamlFault(node.start_mark.line + 1, f"nested deeper than {MAX_DEPTH} levels")
-        return
     if isinstance(node, yaml.SequenceNode):
         for number, item in enumerate(node.value):
             yield from _walk(item, (*path, number), lines)
