@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from decnet.models.event import Event
 
 _MAX_DETAIL_CHARS = 80
+
+
+SNIFFED_LINES = 50
+"""First lines that are looked at to tell one format from another."""
 
 
 class Reason(StrEnum):
@@ -27,6 +31,9 @@ class Reason(StrEnum):
     NOT_OBJECT = "JSON, but not an object"
     NO_EVENT_ID = "no event id"
     UNKNOWN_EVENT_ID = "unknown event id"
+    UNKNOWN_VERSION = "unknown version of the event format"
+    UNKNOWN_KIND = "unknown source kind"
+    BAD_PAYLOAD = "payload does not fit its source kind"
     NO_TIME = "no usable timestamp"
     NO_SESSION = "no session id"
     NAME_TOO_LONG = "session, sensor or address is longer than a name can be"
@@ -65,6 +72,12 @@ class Notes(dict[str, Note]):
             self[name] = Note(1, line)
         else:
             note.count += 1
+
+
+def share_of(first_lines: Sequence[bytes], is_ours: Callable[[bytes], bool]) -> float:
+    """Of the first lines that are not blank, the share that is ours; each counts alone: the first may be cut off."""
+    lines = [line for line in first_lines[:SNIFFED_LINES] if line.strip()]
+    return sum(map(is_ours, lines)) / len(lines) if lines else 0.0
 
 
 class Source(Protocol):

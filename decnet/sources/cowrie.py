@@ -11,16 +11,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from decnet.models.actor import SessionUuid, canonical_address, session_uuid
 from decnet.models.event import Event, event_id
 from decnet.models.text import canonical_text
-from decnet.sources.base import Notes, Reason, Refusal, quoted
+from decnet.sources.base import Notes, Reason, Refusal, quoted, share_of
 from decnet.sources.cowrie_events import MAPPINGS, Mapping
-from decnet.sources.cowrie_record import (
-    UNUSUAL,
-    CowrieRecord,
-    Refused,
-    decode_tolerantly,
-    decode_usual,
-    observed_at,
-)
+from decnet.sources.cowrie_record import CowrieRecord, decode_tolerantly, decode_usual, observed_at
+from decnet.sources.records import UNUSUAL, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +24,6 @@ if TYPE_CHECKING:
 _PROTOCOLS = frozenset({"ssh", "telnet"})
 _MAX_NAME_CHARS = 128
 _REMEMBERED_SESSIONS = 8_192
-_SNIFFED_LINES = 50
 _LARGEST_PORT = 65_535
 _EVENTS_PER_LINE = 2
 
@@ -71,9 +64,8 @@ class CowrieSource:
 
     @staticmethod
     def sniff(first_lines: Sequence[bytes]) -> float:
-        """The share of lines that name a Cowrie event id; the first one may be cut off, so each line counts alone."""
-        lines = [line for line in first_lines[:_SNIFFED_LINES] if line.strip()]
-        return sum(b'"eventid"' in line and b'"cowrie.' in line for line in lines) / len(lines) if lines else 0.0
+        """The share of lines that name a Cowrie event id."""
+        return share_of(first_lines, lambda line: b'"eventid"' in line and b'"cowrie.' in line)
 
     def read(self, line: bytes, line_number: int) -> Sequence[Event] | Refusal:
         """See :class:`~decnet.sources.base.Source`."""

@@ -29,7 +29,8 @@ from decnet.models.event import (
 )
 from decnet.models.secret import SecretDigest
 from decnet.models.text import canonical_text
-from decnet.sources.cowrie_record import CowrieRecord, bounded, duration_ms, names_in, text_in
+from decnet.sources.cowrie_record import CowrieRecord, duration_ms, names_in, text_in
+from decnet.sources.records import bounded, without_password
 
 Found = tuple[SourceKind, Payload, tuple[str, ...]]
 """A kind, its payload, and the fields that carry meaning, for the event's id."""
@@ -98,7 +99,7 @@ def _command_succeeded(record: CowrieRecord, digest: SecretDigest) -> tuple[Foun
 
 def _command_note(action: str, record: CowrieRecord, digest: SecretDigest) -> tuple[Found, ...]:
     typed = canonical_text(record.input)
-    return ((SESSION, SessionPayload(action, text=_kept_input(record.realm, typed, digest)), (action, typed)),)
+    return ((SESSION, SessionPayload(action, text=without_password(record.realm, typed, digest)), (action, typed)),)
 
 
 def _session_note(action: str, text: str) -> tuple[Found, ...]:
@@ -145,23 +146,13 @@ def _program_input(record: CowrieRecord, digest: SecretDigest) -> tuple[Found, .
 def _typed(record: CowrieRecord, digest: SecretDigest, *, is_stdin: bool) -> tuple[Found, ...]:
     typed = canonical_text(record.input)
     realm = canonical_text(record.realm)
-    payload = CommandPayload(_kept_input(realm, typed, digest), realm, is_stdin)
+    payload = CommandPayload(without_password(realm, typed, digest), realm, is_stdin)
     return ((COMMAND, payload, (typed, realm)),)
 
 
 def _password_changed(record: CowrieRecord, _digest: SecretDigest) -> tuple[Found, ...]:
     realm, account = canonical_text(record.realm), canonical_text(record.username)
     return ((COMMAND, CommandPayload("chpasswd", realm, account=account), ("chpasswd", realm, account)),)
-
-
-def _kept_input(realm: str, typed: str, digest: SecretDigest) -> str:
-    """``typed`` as it may be stored: ``passwd`` reads a new password, ``chpasswd`` reads ``account:password``."""
-    if realm == "passwd":
-        return digest(typed)
-    if realm == "chpasswd" and ":" in typed:
-        account, _, password = typed.partition(":")
-        return f"{account}:{digest(password)}"
-    return typed
 
 
 # --- logins

@@ -12,13 +12,12 @@ type than it has today or holds what is no text, is read again, slowly and field
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from decnet.sources.base import Reason, quoted
+from decnet.sources.records import Refused, as_integer, as_text, bounded, from_epoch, object_in, parsed_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,10 +27,7 @@ _MS_PER_SECOND = 1_000
 _US_PER_MS = 1_000
 _UTC_LENGTH = len("2026-11-23T01:36:18.612765Z")
 _SECOND_LENGTH = len("2026-11-23T01:36:18")
-_LARGEST_INTEGER = 2**63 - 1  # what every database holds
-_LARGEST_EPOCH_SECONDS = 2**36  # in the year 4147; greater numbers are in a smaller unit
 _REMEMBERED_SECONDS = 4096
-_UTF8_BOM = b"\xef\xbb\xbf"
 _ABSENT = msgspec.Raw()
 
 
@@ -119,16 +115,8 @@ class CowrieRecord(
     total: int | None = None
 
 
-class Refused(NamedTuple):
-    """Why a line has no record; becomes a :class:`~decnet.sources.base.Refusal` where file and line are known."""
-
-    reason: Reason
-    detail: str = ""
-
-
 decode_usual: Final = msgspec.json.Decoder(CowrieRecord).decode
-"""The record in a line as Cowrie writes it today; raises one of :data:`UNUSUAL` on any other."""
-UNUSUAL: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""The record in a line as Cowrie writes it today; raises one of ``records.UNUSUAL`` on any other."""
 
 
 def decode_tolerantly(line: bytes, on_wrong_field: Callable[[str], None]) -> CowrieRecord | Refused:
@@ -138,18 +126,8 @@ def decode_tolerantly(line: bytes, on_wrong_field: Callable[[str], None]) -> Cow
 
     An invalid byte E9 becomes U+DCE9 (PEP 383), which is how Cowrie itself writes such a byte.
     """
-    text = line.removeprefix(_UTF8_BOM).decode("utf-8", "surrogateescape")
-    try:
-        found = json.loads(text, strict=False)
-    except json.JSONDecodeError as error:
-        is_cut_off = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated")
-        reason = Reason.TRUNCATED if is_cut_off and text.lstrip()[:1] == "{" else Reason.NOT_JSON
-        return Refused(reason, quoted(text))
-    except (ValueError, RecursionError) as error:  # an integer of thousands of digits; arrays in arrays in arrays
-        return Refused(Reason.NOT_JSON, quoted(str(error)))
-    if not isinstance(found, dict):
-        return Refused(Reason.NOT_OBJECT, quoted(text))
-    return _record_of(found, on_wrong_field)
+    found = object_in(line)
+    return found if isinstance(found, Refused) else _record_of(found, on_wrong_field)
 
 
 def _record_of(found: dict[str, Any], on_wrong_field: Callable[[str], None]) -> CowrieRecord:
@@ -166,20 +144,6 @@ def _record_of(found: dict[str, Any], on_wrong_field: Callable[[str], None]) -> 
     return CowrieRecord(**values)
 
 
-def _as_text(value: object) -> str | None:
-    if isinstance(value, str):
-        return value
-    return str(value) if isinstance(value, int | float) else None
-
-
-def _as_integer(value: object) -> int | None:
-    try:
-        number = int(value) if isinstance(value, str | int | float) else None
-    except (ValueError, OverflowError):  # no digits; too many digits; NaN and Infinity, which Python's JSON allows
-        return None
-    return number if number is not None and abs(number) <= _LARGEST_INTEGER else None
-
-
 def _as_scalar(value: object) -> str | int | float | None:
     return value if isinstance(value, str | int | float) else None
 
@@ -189,9 +153,9 @@ def _as_raw(value: object) -> msgspec.Raw:
 
 
 _READERS: dict[Any, Callable[[object], Any]] = {
-    str: _as_text,
-    int | None: _as_integer,
-    str | None: _as_text,
+    str: as_text,
+    int | None: as_integer,
+    str | None: as_text,
     msgspec.Raw: _as_raw,
 }
 _FIELD_READERS = {
@@ -210,45 +174,17 @@ def observed_at(record: CowrieRecord) -> int | None:
             if second is not None and fraction.isdecimal():
                 return second * _US_PER_SECOND + int(fraction)
         if stamp:
-            return _parsed_time(stamp)
+            return parsed_time(stamp)
     elif stamp:
-        return _from_epoch(stamp)
-    return _from_epoch(record.epoch / _MS_PER_SECOND) if record.epoch else None
+        return from_epoch(stamp)
+    return from_epoch(record.epoch / _MS_PER_SECOND) if record.epoch else None
 
 
 @lru_cache(_REMEMBERED_SECONDS)
 def _epoch_second(text: str) -> int | None:
     """Seconds since 1970 of ``2026-11-23T01:36:18``; cached, as neighbouring lines share their second."""
-    microseconds = _parsed_time(text)
+    microseconds = parsed_time(text)
     return None if microseconds is None else microseconds // _US_PER_SECOND
-
-
-def _parsed_time(text: str) -> int | None:
-    """Reads every ISO 8601 spelling that Cowrie has used, ``+0200`` and ``+02:00`` alike, and epochs as text."""
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        return _from_epoch(text)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    passed = moment - _EPOCH
-    return (passed.days * 86_400 + passed.seconds) * _US_PER_SECOND + passed.microseconds
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def _from_epoch(value: str | float) -> int | None:
-    """Seconds, or a smaller unit when the number is too great for seconds: milli, micro or nano."""
-    try:
-        seconds = float(value)
-    except (ValueError, OverflowError):
-        return None
-    if not 0 < seconds < float("inf"):
-        return None
-    while seconds > _LARGEST_EPOCH_SECONDS:
-        seconds /= 1_000
-    return round(seconds * _US_PER_SECOND)
 
 
 def duration_ms(record: CowrieRecord) -> int | None:
@@ -282,8 +218,3 @@ def _value_in(raw: msgspec.Raw) -> object:
         return json.loads(bytes(raw).decode("utf-8", "surrogateescape"), strict=False)
     except (ValueError, RecursionError):
         return None
-
-
-def bounded(number: int | None, largest: int = _LARGEST_INTEGER) -> int | None:
-    """``number`` if it is one that can be: not negative, not above ``largest``."""
-    return number if number is not None and 0 <= number <= largest else None

@@ -3,23 +3,65 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from decnet.errors import InputRefused
 from decnet.sources.cowrie import CowrieSource
+from decnet.sources.jsonl import JsonlSource
+from decnet.sources.mail.source import MailSource
+from decnet.sources.opencanary import OpenCanarySource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SOURCES: dict[str, type[CowrieSource]] = {CowrieSource.name: CowrieSource}
+AdapterClass = type[CowrieSource | OpenCanarySource | JsonlSource | MailSource]
+
+SOURCES: dict[str, AdapterClass] = {
+    CowrieSource.name: CowrieSource,
+    OpenCanarySource.name: OpenCanarySource,
+    JsonlSource.name: JsonlSource,
+    MailSource.name: MailSource,
+}
 """Every adapter by its name."""
+
+
+class Description(NamedTuple):
+    """What an adapter reads and how its lines are told from others, in words, and where more is written."""
+
+    reads: str
+    recognised_by: str
+    page: str
+
+
+DESCRIPTIONS: dict[str, Description] = {
+    CowrieSource.name: Description(
+        "Cowrie's JSON log (cowrie.json), releases from 2017 on",
+        "'eventid' with a value that starts with 'cowrie.'",
+        "docs/reference/cowrie.md",
+    ),
+    OpenCanarySource.name: Description(
+        "OpenCanary's log, one JSON object per line, as its FileHandler writes it",
+        "'logtype' with a number, and one of 'logdata', 'node_id', 'src_host'",
+        "docs/reference/opencanary.md",
+    ),
+    JsonlSource.name: Description(
+        "our own event format, for honeypots that have no adapter",
+        "'decnet' with the version of the format, and 'source_kind'",
+        "docs/reference/event-format.md",
+    ),
+    MailSource.name: Description(
+        "messages that a mail honeypot kept: .eml files, mbox, Maildir",
+        "headers on top, two of them such as every message has (Received, From, Subject, …)",
+        "docs/reference/mail.md",
+    ),
+}
+"""The same names, for people."""
 
 _MAX_KEYS_NAMED = 6
 _LOOKED_AT_BYTES = 4096
 _MAX_UNPRINTABLE_SHARE = 0.05
 _CONTROL_BYTES = bytes(set(range(0x20)) - set(b"\t\r\n\x1b"))
 _KEY_OF_FORMAT = {
-    "logtype": "an OpenCanary log",
     "event_type": "a Suricata EVE log",
     "id.orig_h": "a Zeek log",
     "attack_connection": "a honeytrap log",
@@ -27,17 +69,22 @@ _KEY_OF_FORMAT = {
 }
 
 
-def detect(first_lines: Sequence[bytes], file: str) -> type[CowrieSource]:
+def scores(first_lines: Sequence[bytes]) -> dict[str, float]:
+    """How much of ``first_lines`` each adapter would understand, from 0 to 1; the best first, else by name."""
+    found = {name: source.sniff(first_lines) for name, source in SOURCES.items()}
+    return dict(sorted(found.items(), key=lambda each: (-each[1], each[0])))
+
+
+def detect(first_lines: Sequence[bytes], file: str) -> AdapterClass:
     """The adapter that understands most of ``first_lines`` (twenty are plenty; blank and damaged ones may be there).
 
     :raises InputRefused: none understands any; the message says what ``file`` looks like.
     """
-    scores = {name: source.sniff(first_lines) for name, source in SOURCES.items()}
-    best = max(scores, key=scores.__getitem__)
-    if scores[best] > 0:
+    best, score = next(iter(scores(first_lines).items()))
+    if score > 0:
         return SOURCES[best]
     known = ", ".join(sorted(SOURCES))
-    raise InputRefused(f"{file}: {looks_like(first_lines)}; can be read: {known} (JSON, one object per line)")
+    raise InputRefused(f"{file}: {looks_like(first_lines)}; can be read: {known}")
 
 
 def looks_like(first_lines: Sequence[bytes]) -> str:

@@ -1,5 +1,7 @@
 """Reads logs line by line: plain, gzip or Zstandard (told by their first bytes), standard input, and growing files.
 
+Files of messages are told by their first bytes as well and cut into messages: what is a line elsewhere is one of them.
+
 :class:`LogReader` yields :class:`~decnet.sources.split.LineBatch` in constant memory. A batch ends with a
 :class:`~decnet.sources.split.Position`; given back later, reading goes on there if the file still has that content,
 and at its beginning if not.
@@ -13,11 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from decnet.errors import InputRefused
-from decnet.sources.split import LineBatch, LineSplitter, Position
+from decnet.sources.mail.mailbox import MessageSplitter, is_mail, is_mbox
+from decnet.sources.split import MAX_LINE_BYTES, LineBatch, LineSplitter, Position
 from decnet.sources.streams import CHUNK_BYTES, ByteStream, CompressedDataError, OpenLog, PipeStream, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+Splitter = LineSplitter | MessageSplitter
 
 STANDARD_INPUT = "-"
 POLL_SECONDS = 0.2
@@ -49,7 +54,7 @@ class LogReader:
         self.has_resumed = False
         self._wait_for_stop = wait_for_stop
         self._standard_input = standard_input
-        self._chunk_bytes = min(chunk_bytes, CHUNK_BYTES)
+        self._chunk_bytes = min(chunk_bytes, MAX_LINE_BYTES)
 
     def fingerprint(self) -> str:
         """What tells this log from others: the digest of its first line; empty for a pipe, or when there is none yet.
@@ -80,8 +85,9 @@ class LogReader:
 
     def _read_standard_input(self) -> Iterator[LineBatch]:
         pipe = PipeStream(self._standard_input or sys.stdin.buffer)
-        splitter = LineSplitter(self.path)
-        yield from self._drain(unpacked(pipe, pipe.peek()), splitter)
+        head = pipe.peek()
+        splitter = _splitter(self.path, head)
+        yield from self._drain(unpacked(pipe, head), splitter)
         yield from _last_line(splitter)
 
     def _read_file(self, start: Position | None) -> Iterator[LineBatch]:
@@ -107,7 +113,7 @@ class LogReader:
                     return
             start = None
 
-    def _is_replaced(self, log: OpenLog, splitter: LineSplitter) -> bool:
+    def _is_replaced(self, log: OpenLog, splitter: Splitter) -> bool:
         """Whether the path names other content by now; a path that names nothing for a moment is waited for."""
         try:
             now = Path(self.path).stat()
@@ -117,7 +123,7 @@ class LogReader:
             raise _refused(self.path, error) from error
         return (now.st_dev, now.st_ino) != log.identity or self._is_overwritten(log, splitter)
 
-    def _is_overwritten(self, log: OpenLog, splitter: LineSplitter) -> bool:
+    def _is_overwritten(self, log: OpenLog, splitter: Splitter) -> bool:
         """Whether what was read is no longer in the file: it was truncated, and may have grown again since."""
         if not log.is_plain:
             return False
@@ -127,7 +133,7 @@ class LogReader:
         except OSError as error:
             raise _refused(self.path, error) from error
 
-    def _drain(self, stream: ByteStream, splitter: LineSplitter) -> Iterator[LineBatch]:
+    def _drain(self, stream: ByteStream, splitter: Splitter) -> Iterator[LineBatch]:
         """Every line up to the end of ``stream`` as it is now, except a last one without a newline."""
         while True:
             try:
@@ -163,19 +169,20 @@ class LogReader:
         except ValueError as error:  # a NUL in the name
             raise InputRefused(f"{self.path!r}: is no file name ({error}); name a log file") from error
 
-    def _resume(self, log: OpenLog, start: Position | None) -> LineSplitter:
+    def _resume(self, log: OpenLog, start: Position | None) -> Splitter:
         """A splitter for ``log``, whose stream stands after ``start`` if that is still the same content."""
         self.has_resumed = False
-        if start is None or not start.offset or not log.is_regular:
-            return LineSplitter(self.path)
         try:
-            before = log.go_after(start)
+            head = log.head()
+            before = log.go_after(start) if start is not None and start.offset and log.is_regular else None
+        except CompressedDataError:
+            return LineSplitter(self.path)
         except OSError as error:
             raise _refused(self.path, error) from error
-        if before is None:
-            return LineSplitter(self.path)
+        if before is None or start is None:
+            return _splitter(self.path, head)
         self.has_resumed = True
-        return LineSplitter(self.path, start, before)
+        return _splitter(self.path, head, start, before)
 
 
 def oldest_first(paths: Sequence[str]) -> list[str]:
@@ -186,6 +193,22 @@ def oldest_first(paths: Sequence[str]) -> list[str]:
     """
     bases = [_base_and_age(path)[0] for path in paths]
     return sorted(paths, key=lambda path: (bases.index(_base_and_age(path)[0]), _base_and_age(path)[1]))
+
+
+def unread_parts(path: str, has_read: Callable[[str], bool]) -> list[str]:
+    """The files that the log at ``path`` was rotated into and that may hold what was not read, oldest first.
+
+    ``has_read`` tells whether anything of a file was read before. What is older than the first such file is none of
+    ours: a log is watched from where watching began.
+    """
+    here = Path(path)
+    try:
+        beside = [str(here.parent / entry.name) for entry in here.parent.iterdir() if entry.name != here.name]
+    except OSError:
+        return []
+    parts = oldest_first([part for part in beside if _base_and_age(part)[0] == str(here.parent / here.name)])
+    known = [number for number, part in enumerate(parts) if has_read(part)]
+    return parts[known[0] :] if known else []
 
 
 def _base_and_age(path: str) -> tuple[str, tuple[int, int, str]]:
@@ -200,7 +223,14 @@ def _base_and_age(path: str) -> tuple[str, tuple[int, int, str]]:
     return stem, (1, 0, "")
 
 
-def _last_line(splitter: LineSplitter) -> Iterator[LineBatch]:
+def _splitter(path: str, head: bytes, start: Position | None = None, before: bytes = b"") -> Splitter:
+    """What cuts a file that begins with ``head``: into messages where it holds such, else into lines."""
+    if is_mail(head):
+        return MessageSplitter(path, start, before, is_mbox=is_mbox(head))
+    return LineSplitter(path, start, before)
+
+
+def _last_line(splitter: Splitter) -> Iterator[LineBatch]:
     batch = splitter.finish()
     if batch is not None:
         yield batch

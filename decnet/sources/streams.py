@@ -167,6 +167,7 @@ class OpenLog:
         self.identity = (status.st_dev, status.st_ino)
         self.is_regular = stat.S_ISREG(status.st_mode)
         self._file = file
+        self._peeked = b""
         self.stream = self._text()
         self.is_plain = self.stream is file
 
@@ -177,6 +178,19 @@ class OpenLog:
         :raises CompressedDataError: the packed file is damaged before the end of its first line.
         """
         return fingerprint_of(self._head())
+
+    def head(self) -> bytes:
+        """Up to 4 KiB of text from the beginning, where the stream stands again; of a pipe only its first four bytes.
+
+        :raises OSError: as the file does.
+        :raises CompressedDataError: the packed file is damaged in its first 4 KiB.
+        """
+        if not self.is_regular:
+            return self._peeked
+        try:
+            return self._head()
+        finally:
+            self._rewind()
 
     def text_before(self, offset: int, size: int = WITNESS_BYTES) -> bytes:
         """Up to ``size`` bytes of a plain file that end at ``offset``; fewer when the file ends before it."""
@@ -206,7 +220,8 @@ class OpenLog:
         if self.is_regular:
             return unpacked(self._file, os.pread(self._file.fileno(), _MAGIC_BYTES, 0))
         pipe = PipeStream(self._file)
-        return unpacked(pipe, pipe.peek())
+        self._peeked = pipe.peek()
+        return unpacked(pipe, self._peeked)
 
     def _rewind(self) -> None:
         self._file.seek(0)

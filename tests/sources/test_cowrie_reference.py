@@ -33,7 +33,8 @@ def test_page_has_the_table_of_the_code() -> None:
 
 
 def test_page_names_every_reason() -> None:
-    assert [reason for reason in Reason if f"*{reason}*" not in PAGE] == []
+    of_our_own_format = {Reason.UNKNOWN_KIND, Reason.BAD_PAYLOAD, Reason.UNKNOWN_VERSION}
+    assert [reason for reason in Reason if (f"*{reason}*" in PAGE) == (reason in of_our_own_format)] == []
 
 
 def test_there_are_49_event_ids_and_a_sample_of_each() -> None:
