@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from decnet import __version__
-from decnet.cli import attack, ttp
+from decnet.cli import attack, canary, database, decoy, intel, serve, sources, ttp
 from decnet.cli.terminal import shown
 from decnet.errors import DecnetError
 
@@ -27,6 +27,12 @@ app = typer.Typer(
 )
 app.add_typer(ttp.app, name="ttp")
 app.add_typer(attack.app, name="attack")
+app.add_typer(database.app, name="db")
+app.add_typer(sources.app, name="sources")
+app.add_typer(canary.app, name="canary")
+app.add_typer(decoy.app, name="decoy")
+app.add_typer(intel.app, name="intel")
+app.add_typer(serve.app)
 
 
 @app.callback(invoke_without_command=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
@@ -12,20 +12,22 @@ from decnet.cli.terminal import shown
 from decnet.ttp.mask import mask_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rich.console import Console
 
     from decnet.attack.catalog import Catalog
-    from decnet.db.views import AttackerCount, StoredTag, Totals
+    from decnet.db.views import AttackerCount, TellingTag, Totals
     from decnet.models.rollup import TechniqueCount
-    from decnet.workers.direct import FileReport
+    from decnet.workers.logs import FileReport
 
 BAR_CELLS = 14
 TOP_ATTACKERS = 5
 TELLING_TAGS = 6
 REFUSALS_SHOWN = 5
 _ID_CELLS, _COUNT_CELLS = 11, 7
+_POINTERS = frozenset({"finding", "message_sha256", "pointer"})
+"""What of evidence leads elsewhere, and says nothing to whoever reads it here."""
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _SURE, _LIKELY = 0.8, 0.6
 
@@ -37,7 +39,7 @@ class Summary:
     totals: Totals
     techniques: list[TechniqueCount]
     attackers: list[AttackerCount]
-    telling: list[StoredTag]
+    telling: list[TellingTag]
 
 
 def print_summary(console: Console, files: Sequence[FileReport], summary: Summary, catalog: Catalog) -> None:
@@ -108,7 +110,7 @@ def _print_attackers(console: Console, rows: Iterable[AttackerCount]) -> None:
         )
 
 
-def _print_telling(console: Console, rows: Iterable[StoredTag], catalog: Catalog) -> None:
+def _print_telling(console: Console, rows: Iterable[TellingTag], catalog: Catalog) -> None:
     """Two lines each: what it shows and who did it, then the line itself with the matched part lit."""
     console.print(Text("  Most telling", style="dim"))
     for row in rows:
@@ -122,10 +124,11 @@ def _print_telling(console: Console, rows: Iterable[StoredTag], catalog: Catalog
         console.print(_quotation(row, console.width - 6), no_wrap=True, overflow="ellipsis")
 
 
-def _quotation(row: StoredTag, cells: int) -> Text:
-    """The attacker's line around what matched, secrets starred out."""
+def _quotation(row: TellingTag, cells: int) -> Text:
+    """The attacker's line around what matched, secrets starred out; of what is no line, what the evidence says."""
     if row.command is None:
-        return Text(f"    {shown(str(row.evidence.get('matched', '')), cells)}", style="italic")
+        matched = row.evidence.get("matched") or _said(row.evidence)
+        return Text(f"    {shown(matched if isinstance(matched, str) else '; '.join(matched), cells)}", style="italic")
     data = mask_secrets(row.command.encode())
     start, end = int(row.evidence["start"]), int(row.evidence["end"])
     before = shown(data[:start].decode("utf-8", "replace"))
@@ -136,6 +139,18 @@ def _quotation(row: StoredTag, cells: int) -> Text:
     line.append(shown(data[start:end].decode("utf-8", "replace")), style="bold yellow")
     line.append(shown(data[end:].decode("utf-8", "replace")))
     return line
+
+
+def _said(evidence: Mapping[str, Any]) -> str:
+    """What evidence says of what is no text: ``failures gte 5, window seconds 300``."""
+    parts = []
+    for name, value in evidence.items():
+        if isinstance(value, dict):
+            parts.append(_said(value))
+        elif name not in _POINTERS:
+            told = ", ".join(map(str, value)) if isinstance(value, list) else value
+            parts.append(f"{name.replace('_', ' ')} {told}")
+    return ", ".join(filter(None, parts))
 
 
 def _technique_name(catalog: Catalog, row: TechniqueCount) -> str:

@@ -2,60 +2,46 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from rich.text import Text
 
 from decnet.attack import catalog
-from decnet.cli.summary import TELLING_TAGS, TOP_ATTACKERS, Summary, print_summary, utc
+from decnet.cli.opening import open_installation, rules_now
+from decnet.cli.summary import TELLING_TAGS, TOP_ATTACKERS, Summary, print_summary
 from decnet.cli.terminal import console, print_json, shown
-from decnet.config import Settings, installation_key, load_settings, unknown_settings
-from decnet.db.engine import open_database, reading
-from decnet.db.events import commands_before
 from decnet.db.views import technique_counts, telling_tags, top_attackers, totals
 from decnet.export.navigator import navigator_layers, write_layer
-from decnet.models.secret import secret_digest
 from decnet.models.tag import MIN_STORED_CONFIDENCE
 from decnet.sources.lines import oldest_first
-from decnet.ttp.engine import RuleEngine
-from decnet.ttp.session_engine import SessionEngine
-from decnet.ttp.store.filesystem import load_pack
 from decnet.ttp.tagger import CompositeTagger
-from decnet.workers.direct import DirectRun, FileReport
+from decnet.workers.direct import DirectRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from sqlalchemy.engine import Engine
+    from sqlalchemy.engine import Connection
 
-    from decnet.models.event import Event
-    from decnet.models.tag import TTPTag
+    from decnet.db.engine import Database
     from decnet.sources.split import Position
+    from decnet.workers.logs import FileReport
 
 
-def run(
-    files: Sequence[str], *, sensor: str | None, navigator: Path | None, follow: bool, again: bool, as_json: bool
-) -> int:
+def run(files: Sequence[str], *, sensor: str | None, navigator: Path | None, again: bool, as_json: bool) -> int:
     """Tag ``files`` and show the result; returns the exit code, 1 when anything was refused.
 
     :raises DecnetError: the rules, the settings or the database cannot be used.
     """
     with (
-        _progress(files, shown_to_people=not (as_json or follow)) as on_progress,
-        open_direct(
-            sensor=sensor, on_progress=on_progress, on_tags=_print_live if follow and not as_json else None
-        ) as direct,
+        _progress(files, shown_to_people=not as_json) as on_progress,
+        open_direct(sensor=sensor, on_progress=on_progress) as direct,
     ):
-        reports = _read_all(direct, files, again=again, follow=follow)
+        reports = [direct.read(path, again=again) for path in oldest_first(files)]
+        direct.finish()
         summary = read_summary(direct.database)
         if navigator is not None:
             _write_layers(navigator, direct.database)
@@ -74,41 +60,42 @@ def open_direct(
     data_dir: Path | None = None,
     sensor: str | None = None,
     on_progress: Callable[[FileReport, Position], None] | None = None,
-    on_tags: Callable[[list[TTPTag]], None] | None = None,
 ) -> Iterator[DirectRun]:
     """The direct mode with the settings, rules and database of this process, or with a data folder of its own.
 
     :raises DecnetError: the rules, the settings or the database cannot be used.
     """
-    settings = load_settings() if data_dir is None else Settings(data_dir=data_dir)
-    for fault in unknown_settings(os.environ):
-        sys.stderr.write(f"decnet: {shown(fault)}\n")
-    pack = load_pack()
-    digest = secret_digest(installation_key(settings))
-    database = open_database(settings.database_url)
-    tagger = CompositeTagger([RuleEngine(pack, earlier_commands=partial(_earlier_commands, database))])
-    try:
-        yield DirectRun(
-            database, tagger, SessionEngine(pack), digest, sensor=sensor, on_progress=on_progress, on_tags=on_tags
+    with open_installation(data_dir) as installation:
+        rules = rules_now(installation)
+        tagger = CompositeTagger([rules])
+        direct = DirectRun(
+            installation.database,
+            tagger,
+            rules,
+            installation.digest,
+            sensor=sensor,
+            keep_secrets=installation.settings.keeps_secrets,
+            on_progress=on_progress,
+            ahead=lambda: not rules.is_provisional,
+            artifacts=installation.artifacts(),
+            bodies=installation.bodies,
         )
-    finally:
-        database.dispose()
+        with closing(direct):
+            yield direct
 
 
-def _earlier_commands(database: Engine, event: Event) -> list[str]:
-    with reading(database) as connection:
-        return commands_before(connection, event)
-
-
-def read_summary(database: Engine) -> Summary:
+def read_summary(database: Database) -> Summary:
     """What the database shows now."""
-    with reading(database) as connection:
+
+    def look(connection: Connection) -> Summary:
         return Summary(
             totals(connection),
             technique_counts(connection, MIN_STORED_CONFIDENCE),
             top_attackers(connection, TOP_ATTACKERS),
             telling_tags(connection, TELLING_TAGS),
         )
+
+    return database.read(look)
 
 
 def as_plain(reports: Sequence[FileReport], summary: Summary) -> dict[str, Any]:
@@ -134,28 +121,6 @@ def as_plain(reports: Sequence[FileReport], summary: Summary) -> dict[str, Any]:
         "attackers": [asdict(row) for row in summary.attackers],
         "telling": [asdict(row) for row in summary.telling],
     }
-
-
-def _read_all(direct: DirectRun, files: Sequence[str], *, again: bool, follow: bool) -> list[FileReport]:
-    ordered = oldest_first(files)
-    if not follow:
-        return [direct.read(path, again=again) for path in ordered]
-    stop = threading.Event()
-    with _stopped_by_interrupt(stop):
-        *finished, growing = ordered
-        reports = [direct.read(path, again=again) for path in finished]
-        return [*reports, direct.read(growing, again=again, wait_for_stop=stop.wait)]
-
-
-@contextmanager
-def _stopped_by_interrupt(stop: threading.Event) -> Iterator[None]:
-    """Ctrl-C and a polite kill set ``stop``: the batch at hand is stored, then the run ends."""
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
@@ -194,23 +159,9 @@ def _size_of(name: str) -> int | None:
         return None
 
 
-def _print_live(tags: list[TTPTag]) -> None:
-    """New tags as they come, one line each."""
-    screen = console()
-    names = catalog.load()
-    for tag in tags:
-        identifier = tag.sub_technique_id or tag.technique_id
-        line = Text(utc(tag.observed_at), style="dim")
-        line.append(f"  {identifier} {names.technique(identifier).name}", style="bold not dim")
-        line.append(f"  {tag.confidence:.2f}  ")
-        line.append(shown(str(tag.evidence.get("matched", "")), 160), style="italic not dim")
-        screen.print(line)
-
-
-def _write_layers(path: Path, database: Engine) -> None:
+def _write_layers(path: Path, database: Database) -> None:
     """One layer per domain and release; a pack of one domain makes one file."""
-    with reading(database) as connection:
-        rows = technique_counts(connection, MIN_STORED_CONFIDENCE)
+    rows = database.read(partial(technique_counts, floor=MIN_STORED_CONFIDENCE))
     layers = navigator_layers(rows, name="Honeypot fleet")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_layer(path, layers[0] if len(layers) == 1 else layers)

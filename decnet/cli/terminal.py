@@ -40,6 +40,11 @@ def print_json(value: object) -> None:
     print(json.dumps(value, ensure_ascii=True, indent=2))  # noqa: T201 - this is the output
 
 
+def print_json_line(value: object) -> None:
+    """``value`` as one line of JSON on standard output, pure ASCII, at once."""
+    print(json.dumps(value, ensure_ascii=True), flush=True)  # noqa: T201 - this is the output
+
+
 def console(*, stderr: bool = False) -> Console:
     """A console that treats text as text: no mark-up, no guessing of colours."""
     from rich.console import Console

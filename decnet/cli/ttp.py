@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from decnet.cli import clusters, exporting, maintenance, rules
+
 if TYPE_CHECKING:
     from decnet.ttp.engine import RuleEngine
 
 app = typer.Typer(help="Tag what honeypots recorded with ATT&CK techniques.", no_args_is_help=True)
+app.add_typer(rules.app, name="rules")
+app.add_typer(exporting.app, name="export")
+app.add_typer(maintenance.app)
+app.add_typer(clusters.app)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of the picture.")]
 FloorOption = Annotated[
@@ -26,16 +32,28 @@ def tag(
     *,
     sensor: Annotated[str | None, typer.Option(help="Name of the honeypot; wins over the one in the records.")] = None,
     navigator: Annotated[Path | None, typer.Option(help="Also write an ATT&CK Navigator layer here.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as the log grows; stop with Ctrl-C.")] = False,
     again: Annotated[bool, typer.Option(help="Read from the start, also what was read before.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Store what honeypot logs hold, tag it, and show which techniques attackers used."""
     from decnet.cli import tagging
 
-    raise typer.Exit(
-        tagging.run(files, sensor=sensor, navigator=navigator, follow=follow, again=again, as_json=as_json)
-    )
+    raise typer.Exit(tagging.run(files, sensor=sensor, navigator=navigator, again=again, as_json=as_json))
+
+
+@app.command()
+def watch(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="Growing logs; one that is missing is awaited.")
+    ],
+    *,
+    sensor: Annotated[str | None, typer.Option(help="Name of the honeypot; wins over the one in the records.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
+) -> None:
+    """Tag logs as they grow, through rotation and restarts; saved rules are in force at once. Stop with Ctrl-C."""
+    from decnet.cli import watching
+
+    raise typer.Exit(watching.watch(files, sensor=sensor, as_json=as_json))
 
 
 @app.command()
@@ -71,6 +89,14 @@ def predict(
     raise typer.Exit(predict_rows(rows, _engine(), min_confidence))
 
 
+@app.command()
+def drift(*, as_json: JsonOption = False) -> None:
+    """Compare the tables of providers with what they list and have said, and tell what to do about each difference."""
+    from decnet.cli.drift import run
+
+    raise typer.Exit(run(as_json=as_json))
+
+
 @app.command(name="eval")
 def evaluate(
     data: Annotated[str, typer.Argument(metavar="DATA.jsonl", help="Rows of {id, text, techniques, allowed?}.")],
@@ -95,7 +121,13 @@ def evaluate(
 
 
 def _engine() -> RuleEngine:
-    from decnet.ttp.engine import RuleEngine
-    from decnet.ttp.store.filesystem import load_pack
+    """The rules in force, whatever their states."""
+    import asyncio
 
-    return RuleEngine(load_pack())
+    from decnet.cli.opening import complain, open_rule_store
+    from decnet.ttp.engine import RuleEngine
+
+    with open_rule_store() as store:
+        loaded = asyncio.run(store.load_compiled())
+    complain(loaded.faults)
+    return RuleEngine(loaded.pack)

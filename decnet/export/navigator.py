@@ -21,6 +21,7 @@ import msgspec
 from decnet.attack.catalog import DEFAULT_RELEASE, load
 from decnet.attack.files import write_whole
 from decnet.errors import CatalogueError
+from decnet.export.migration import migrated_counts
 from decnet.models.tag import MIN_STORED_CONFIDENCE
 
 if TYPE_CHECKING:
@@ -69,6 +70,34 @@ def navigator_layers(
         )
         for release, group in groups.items()
     ]
+
+
+def migrated_layers(rows: Sequence[TechniqueCount], *, name: str, catalogs: Sequence[Catalog]) -> list[Layer]:
+    """One layer per catalogue that ``rows`` have something for, older releases told in it; none makes an empty first.
+
+    Ids without a successor are named in the layer's metadata.
+
+    :raises CatalogueError: no catalogue is of the domain of a row.
+    """
+    by_domain = {catalog.release.partition("-")[0]: catalog for catalog in catalogs}
+    groups: dict[str, list[TechniqueCount]] = {}
+    for row in rows:
+        domain = row.attack_release.partition("-")[0]
+        if domain not in by_domain:
+            raise CatalogueError(f"{_full_id(row)} is of ATT&CK {row.attack_release}; no release of {domain} is here")
+        groups.setdefault(domain, []).append(row)
+    layers = []
+    for domain, group in sorted(groups.items()) or [(catalogs[0].release.partition("-")[0], [])]:
+        catalog = by_domain[domain]
+        found, lost = migrated_counts(group, catalog)
+        layer = navigator_layer(
+            found, catalog=catalog, name=name if len(groups) <= 1 else f"{name} ({catalog.release})"
+        )
+        layer["metadata"] += _metadata(
+            ("migrated to", catalog.release), *(("not in this release", one) for one in lost)
+        )
+        layers.append(layer)
+    return layers
 
 
 def navigator_layer(rows: Iterable[TechniqueCount], *, catalog: Catalog, name: str, description: str = "") -> Layer:
@@ -136,6 +165,7 @@ def _added(one: TechniqueCount, other: TechniqueCount) -> TechniqueCount:
         one,
         count=one.count + other.count,
         max_confidence=max(one.max_confidence, other.max_confidence),
+        intel_bump=max(one.intel_bump, other.intel_bump),
         first_seen_us=min(one.first_seen_us, other.first_seen_us),
         last_seen_us=max(one.last_seen_us, other.last_seen_us),
     )
@@ -155,6 +185,7 @@ def _entries(sums: Sequence[TechniqueCount], catalog: Catalog) -> list[Layer]:
 
 def _entry(row: TechniqueCount, shortname: str) -> Layer:
     first, last = _iso(row.first_seen_us), _iso(row.last_seen_us)
+    bump = [("lifted by providers", f"{row.intel_bump:.2f}")] if row.intel_bump else []
     times = "once" if row.count == 1 else f"{row.count} times"
     return {
         "techniqueID": _full_id(row),
@@ -162,7 +193,7 @@ def _entry(row: TechniqueCount, shortname: str) -> Layer:
         "score": round(100 * row.max_confidence),
         "comment": f"Seen {times}, confidence up to {row.max_confidence:.2f}, first {first}, last {last}",
         "enabled": True,
-        "metadata": _metadata(("count", str(row.count)), ("first seen", first), ("last seen", last)),
+        "metadata": _metadata(("count", str(row.count)), ("first seen", first), ("last seen", last), *bump),
         "showSubtechniques": False,
     }
 

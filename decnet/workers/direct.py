@@ -8,218 +8,220 @@ the database is held for milliseconds.
 from __future__ import annotations
 
 import time
-from collections import Counter
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from decnet.db.engine import reading, writing
-from decnet.db.events import ended_sessions, events_of_sessions
-from decnet.db.positions import StoredPosition, read_position, write_position
+from decnet.db.actors import Actors
+from decnet.db.events import ended_sessions
+from decnet.db.journal import has_readers
+from decnet.db.outbox import add_messages
 from decnet.db.tags import TagWriter
-from decnet.errors import InputRefused
 from decnet.intake.store import Intake
-from decnet.sources.base import Refusal
-from decnet.sources.detect import detect
-from decnet.sources.lines import LogReader
-from decnet.sources.split import Position
 from decnet.telemetry import span
-from decnet.ttp.session_engine import EndedSession, session_tags
+from decnet.workers.ahead import Copy, Found, can_copy
+from decnet.workers.direct_attribution import DirectAttribution
+from decnet.workers.firing import new_tag_messages
+from decnet.workers.logs import LogRun, Stored
+from decnet.workers.passing import PassingSessions
+from decnet.workers.tagging import tags_of_sessions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from sqlalchemy.engine import Connection, Engine
+    from sqlalchemy.engine import Connection
 
+    from decnet.attribution.engine import Outcome
     from decnet.db.actors import SessionRow
+    from decnet.db.engine import Database
     from decnet.models.actor import SessionUuid
+    from decnet.models.artifact import ArtifactStore
     from decnet.models.event import Event, EventId
+    from decnet.models.finding import Finding
     from decnet.models.secret import SecretDigest
-    from decnet.models.tag import TTPTag
-    from decnet.sources.base import Source
-    from decnet.sources.split import LineBatch
-    from decnet.ttp.session_engine import SessionEngine
+    from decnet.models.tag import TagUuid, TTPTag
+    from decnet.sources.split import Position
+    from decnet.ttp.live import LiveRules
     from decnet.ttp.tagger import Tagger
+    from decnet.workers.ahead import Ready
+    from decnet.workers.logs import FileReport
+    from decnet.workers.mails import StoredBodies
+    from decnet.workers.passing import Passed
 
-CHUNK_BYTES = 128 * 1024
-"""What one transaction holds, in bytes of log: some 400 lines, stored in a few milliseconds."""
-
-
-@dataclass(slots=True)
-class FileReport:
-    """What became of one log: lines read, what was new, what was refused and where it was first met."""
-
-    name: str
-    resumed_at: int = 0
-    lines: int = 0
-    new_events: int = 0
-    known_events: int = 0
-    new_tags: int = 0
-    seconds: float = 0.0
-    refused: Counter[str] = field(default_factory=Counter)
-    first_refused: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def refused_total(self) -> int:
-        """How many lines, or the file itself, were refused."""
-        return self.refused.total()
-
-    @property
-    def lines_per_second(self) -> float:
-        """How fast it went; 0 for a run too short to tell."""
-        return self.lines / self.seconds if self.seconds > 0.05 else 0.0  # noqa: PLR2004 - a clock's blur
-
-    def refuse(self, reason: str, first: str) -> None:
-        """Count one refusal; ``first`` is kept when it is the first of its reason."""
-        self.refused[reason] += 1
-        self.first_refused.setdefault(reason, first)
+COPY_AFTER = 4
+"""Batches that are read before a copy of this process is worth its cost, some milliseconds."""
 
 
-class DirectRun:
-    """Reads logs into one database with one tagger; what it learns of sessions outlives a file.
+class DirectRun(LogRun):
+    """Reads logs into one database with one tagger; see :class:`~decnet.workers.logs.LogRun` for the rest.
 
-    ``sensor`` is the operator's name for the honeypot and wins over the one in the records.
+    With ``ahead``, once it says that all is ready, a copy of this process reads and evaluates what is more than a few
+    batches, where there is a processor for it; :meth:`close` ends it. ``bodies`` are those that rules ask for: they are
+    told of mails that are evaluated before they are stored.
     """
 
     def __init__(
         self,
-        database: Engine,
+        database: Database,
         tagger: Tagger,
-        session_rules: SessionEngine,
+        rules: LiveRules,
         digest: SecretDigest,
         *,
         sensor: str | None = None,
+        keep_secrets: bool = False,
         on_progress: Callable[[FileReport, Position], None] | None = None,
         on_tags: Callable[[list[TTPTag]], None] | None = None,
+        attribution: DirectAttribution | None = None,
+        ahead: Callable[[], bool] | None = None,
+        artifacts: ArtifactStore | None = None,
+        bodies: StoredBodies | None = None,
     ) -> None:
-        self.database = database
+        super().__init__(
+            database, digest, sensor=sensor, keep_secrets=keep_secrets, on_progress=on_progress, artifacts=artifacts
+        )
+        self._bodies = bodies
         self._tagger = tagger
-        self._session_rules = session_rules
-        self._digest = digest
-        self._sensor = sensor
-        self._on_progress = on_progress
+        self._rules = rules
+        self._passing = PassingSessions(rules)
         self._on_tags = on_tags
-        self._intake = Intake()
-        self._tags = TagWriter()
-        self._sources: dict[str, Source] = {}
+        self._attribution = attribution or DirectAttribution(database)
+        self._may_copy = ahead if database.is_embedded and can_copy() and not keep_secrets else None
+        self._copy: Copy | None = None
+        actors = Actors()
+        self._intake = Intake(actors)
+        self._tags = TagWriter(actors)
 
-    def read(
-        self, path: str, *, again: bool = False, wait_for_stop: Callable[[float], bool] | None = None
-    ) -> FileReport:
-        """Store what the log at ``path`` (``-`` is standard input) adds, and tell what became of it.
+    def batches(self, path: str, *, again: bool) -> Iterator[Ready]:
+        """The batches of a log; see :class:`DirectRun` for who reads them."""
+        if self._copy is not None:
+            yield from self._copy.read(path, again=again)
+            return
+        here = self.prepared(path, again=again)
+        for number, ready in enumerate(here, 1):
+            yield ready
+            if number >= COPY_AFTER and self._may_copy is not None and self._may_copy():
+                self._copy = Copy(self.database, here, self._read_in_copy)
+                yield from self._copy.batches()
+                return
 
-        Reading goes on where it stopped last time, or starts over with ``again``. ``wait_for_stop`` follows a growing
-        file, see :class:`~decnet.sources.lines.LogReader`. A file that cannot be read is a refusal in the report.
+    def close(self) -> None:
+        """The copy of this process, where there is one, is over."""
+        if self._copy is not None:
+            self._copy.close()
+            self._copy = None
 
-        :raises StorageError: the database does not take a batch; nothing of that batch is stored.
-        """
-        report = FileReport(path)
-        reader = LogReader(path, wait_for_stop=wait_for_stop, chunk_bytes=CHUNK_BYTES)
-        started = time.monotonic()
-        try:
-            start = None if again else self._position_of(reader)
-            self._read_batches(reader, start, report)
-        except InputRefused as error:
-            report.refuse("file cannot be read", str(error))
-        report.seconds = time.monotonic() - started
-        return report
+    def _read_in_copy(self, path: str, again: bool) -> Iterator[Ready]:  # noqa: FBT001 - as it came through a pipe
+        return self.prepared(path, again=again)
 
-    def _position_of(self, reader: LogReader) -> Position | None:
-        fingerprint = reader.fingerprint()
-        if not fingerprint:
-            return None
-        with reading(self.database) as connection:
-            stored = read_position(connection, fingerprint)
-        return Position(stored.fingerprint, stored.offset, stored.line_number, stored.tail_digest) if stored else None
-
-    def _read_batches(self, reader: LogReader, start: Position | None, report: FileReport) -> None:
-        source: Source | None = None
-        for batch in reader.batches(start):
-            report.lines += len(batch.lines) + len(batch.refusals)
-            for refusal in batch.refusals:
-                _refuse(report, refusal)
-            if source is None and batch.lines:
-                source = self._source_for(batch.lines, report.name)
-            if source is not None:
-                self._store_batch(batch, source, report)
-        if reader.has_resumed and start is not None:
-            report.resumed_at = start.line - 1
-
-    def _source_for(self, lines: list[bytes], path: str) -> Source:
-        """The adapter for a log that starts with ``lines``; one adapter serves all logs of its kind."""
-        kind = detect(lines, path)
-        source = self._sources.get(kind.name)
-        if source is None:
-            source = self._sources[kind.name] = kind(self._digest, sensor=self._sensor)
-        source.file = path
-        return source
-
-    def _store_batch(self, batch: LineBatch, source: Source, report: FileReport) -> None:
-        events, end = _events_of(batch, source, report), batch.end
+    def evaluate(self, events: list[Event]) -> Found:
+        """The tags of those of ``events`` that have some, and of the sessions that end with them."""
+        if self._bodies is not None:
+            self._bodies.note(events)
         with span("ttp.tag", events=len(events)):
             tags = [(event.id, found) for event in events if (found := self._tagger.tag(event))]
+            return Found(tags, self._passing.evaluate(events))
+
+    def store(self, ready: Ready, mark: Callable[[Connection], None]) -> Stored:
+        """Store ``ready`` and call ``mark``, in one transaction.
+
+        :raises StorageError: the database does not take it; nothing is stored.
+        """
+        events = ready.events
+
+        def work(connection: Connection) -> tuple[list[Event], list[TTPTag]]:
+            new, sessions = self._intake.store(connection, events)
+            outcome = self._attribution.take_in(connection, new)
+            whole = self._session_tags(connection, outcome, sessions, ready.found.sessions)
+            wanted = _tags_of_new(new, ready.found.tags) + whole + self._rules.tags_of_findings(outcome.findings)
+            written = self._insert(connection, wanted)
+            mark(connection)
+            return new, written
+
+        with span("db.write", events=len(events)), self._attribution.turn:
+            new, written = self.database.write(work, self._forget)
+        self._told(written)
+        return Stored(len(new), len(written))
+
+    def finish(self) -> int:
+        """What was read is all there is for now: end its sessions, and cluster; returns the new tags.
+
+        :raises StorageError: the database does not take it; nothing of that step is stored.
+        """
+        return self.end_silent() + self.cluster()
+
+    def cluster(self) -> int:
+        """Bring identities and campaigns up to date with what was read since the last time; returns the new tags.
+
+        :raises StorageError: the database does not take it; call it again.
+        """
+        if not self._attribution.has_news:
+            return 0
+        written: dict[TagUuid, TTPTag] = {}
+
+        def tag_grown(connection: Connection, findings: Sequence[Finding]) -> None:
+            new = self._insert(connection, self._rules.tags_of_findings(findings))
+            written.update((tag.uuid, tag) for tag in new)  # a transaction may be tried again
+
+        with span("cluster.fill"):
+            self._attribution.cluster(tag_grown)
+        self._tags.forget()
+        self._told(list(written.values()))
+        return len(written)
+
+    def end_silent(self, silence_s: float = 0.0) -> int:
+        """End the sessions of sensors from which nothing came for so long, and tag them; returns the new tags.
+
+        :raises StorageError: the database does not take it; nothing is stored.
+        """
+        clocks = self._attribution.quiet(silence_s)
+        if not clocks:
+            return 0
+
+        def work(connection: Connection) -> list[TTPTag]:
+            outcome = self._attribution.end(connection, clocks)
+            of_findings = self._rules.tags_of_findings(outcome.findings)
+            return self._insert(connection, self._session_tags(connection, outcome) + of_findings)
+
+        with span("db.write", clocks=len(clocks)), self._attribution.turn:
+            written = self.database.write(work, self._forget)
+        self._told(written)
+        return len(written)
+
+    def _insert(self, connection: Connection, tags: Sequence[TTPTag]) -> list[TTPTag]:
+        """Store tags and, where somebody listens, announce those that are new."""
         now = time.time_ns() // 1_000
-        try:
-            with span("db.write", events=len(events)), writing(self.database) as connection:
-                new, sessions = self._intake.store(connection, events)
-                wanted = _tags_of_new(new, tags) + self._session_tags(connection, new, sessions)
-                written = self._tags.insert_tags(connection, wanted, sessions, now=now) if wanted else []
-                if end.fingerprint:
-                    stored = StoredPosition(end.fingerprint, report.name, end.offset, end.line, end.tail)
-                    write_position(connection, stored, now=now)
-        except BaseException:
-            self._intake.forget()
-            self._tags.forget()
-            raise
-        report.new_events += len(new)
-        report.known_events += len(events) - len(new)
-        report.new_tags += len(written)
-        if self._on_progress is not None:
-            self._on_progress(report, end)
+        new = self._tags.insert_tags(connection, tags, now=now)
+        if new and has_readers(connection):
+            add_messages(connection, new_tag_messages(new, ()), now=now)
+        return new
+
+    def _forget(self) -> None:
+        self._tags.forget()
+        self._attribution.forget()
+
+    def _told(self, written: list[TTPTag]) -> None:
         if written and self._on_tags is not None:
             self._on_tags(written)
 
     def _session_tags(
-        self, connection: Connection, new: list[Event], sessions: Mapping[SessionUuid, SessionRow]
+        self,
+        connection: Connection,
+        outcome: Outcome,
+        sessions: Mapping[SessionUuid, SessionRow] | None = None,
+        passed: Iterable[Passed] = (),
     ) -> list[TTPTag]:
-        """What the rules about whole sessions say of those that ``new`` events end, or reach after their end."""
-        kinds = self._session_rules.kinds
-        due = dict(_due_sessions(connection, new, sessions)) if kinds else {}
-        if not due:
-            return []
-        events = events_of_sessions(connection, due, kinds)
-        return [
-            tag for number, seen in events.items() for tag in session_tags(due[number], self._session_rules.hits(seen))
-        ]
+        """What the rules about whole sessions say of those that have ended, or got a late event after their end.
 
-
-def _due_sessions(
-    connection: Connection, new: list[Event], sessions: Mapping[SessionUuid, SessionRow]
-) -> Iterator[tuple[int, EndedSession]]:
-    """The sessions of ``new`` that have ended; one that got a late event after its end is due again."""
-    touched = {sessions[event.session_id].id: event for event in new}
-    for number, started_at in ended_sessions(connection, touched).items() if touched else ():
-        event = touched[number]
-        yield number, EndedSession(event.session_id, started_at, event.src_ip, event.decky_id)
-
-
-def _events_of(batch: LineBatch, source: Source, report: FileReport) -> list[Event]:
-    """The events of a batch; lines that give none are reported.
-
-    A last line without newline is being written right now: the batch ends before it, so it is read again when whole.
-    """
-    events: list[Event] = []
-    for number, line in enumerate(batch.lines, batch.first_line):
-        found = source.read(line, number)
-        if isinstance(found, Refusal):
-            _refuse(report, found)
-        else:
-            events.extend(found)
-    return events
-
-
-def _refuse(report: FileReport, refusal: Refusal) -> None:
-    report.refuse(refusal.reason, str(refusal))
+        Of ``sessions``, those of the batch, some may have ``passed`` by; what was found of them then holds if no more
+        is stored.
+        """
+        ended = {traits.session_id for traits in outcome.ended} if self._rules.kinds else set()
+        known = {one.session_id: one for one in passed if one.session_id in ended}
+        numbers = {sessions[uuid].id: known[uuid] for uuid in known} if sessions else {}
+        stored = ended_sessions(connection, numbers) if numbers else {}
+        whole = [numbers[number] for number, had in stored.items() if had == numbers[number].extent]
+        left = ended - {one.session_id for one in whole}
+        tags = [tag for one in whole for tag in one.tags]
+        return tags + tags_of_sessions(connection, left, self._rules) if left else tags
 
 
 def _tags_of_new(new: list[Event], tags: Iterable[tuple[EventId, list[TTPTag]]]) -> list[TTPTag]:

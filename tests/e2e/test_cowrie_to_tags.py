@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
+import os
 from typing import TYPE_CHECKING, Any
 
 import asyncssh
 import pytest
 
+from tests.cli.forked import run_forked
 from tests.cowrie_lab import CowrieLab, require_cowrie, run_command, running_cowrie
 
 if TYPE_CHECKING:
@@ -55,8 +55,11 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tag(log: Path, data: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "decnet", "ttp", "tag", "--json", "--again", str(log)]
-    done = subprocess.run(command, env={"DECNET_DATA_DIR": str(data)}, capture_output=True, text=True, check=True)
+    environment = os.environ | {"DECNET_DATA_DIR": str(data)}
+    done = run_forked(
+        ["ttp", "tag", "--json", "--again", str(log)], stdin="", folder=log.parent, environment=environment
+    )
+    assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from mitreattack.navlayers import Layer
+from msgspec import structs
 
 from decnet.attack.catalog import Catalog, load
 from decnet.errors import CatalogueError
-from decnet.export.navigator import navigator_layer, navigator_layers, write_layer
+from decnet.export.navigator import migrated_layers, navigator_layer, navigator_layers, write_layer
 from decnet.models.rollup import TechniqueCount
 
 GOLDEN = Path(__file__).parent / "golden" / "layer.json"
@@ -126,6 +127,13 @@ def test_entry_tells_count_and_times() -> None:
     ]
 
 
+def test_what_providers_lift_is_told_apart_from_the_score() -> None:
+    lifted = structs.replace(seen("TA0002", "T1059", confidence=0.8), intel_bump=0.05)
+    found = entry(layer_of(lifted), "T1059")
+    assert found["score"] == 80
+    assert {"name": "lifted by providers", "value": "0.05"} in found["metadata"]
+
+
 def test_rows_of_one_technique_are_added_up() -> None:
     layer = layer_of(
         seen("TA0011", "T1105", count=2, confidence=0.5, hour=4),
@@ -240,3 +248,24 @@ def test_mitres_own_reader_takes_the_layer_without_a_word(
     assert capsys.readouterr().out == ""
     assert kept <= set(read.to_dict())
     assert len(read.to_dict().get("techniques", [])) == len(ours["techniques"])
+
+
+def test_counts_of_an_older_release_are_told_in_the_current_one_and_what_is_lost_is_named() -> None:
+    old = [
+        seen("TA0005", "T1562", "T1562.001", release="enterprise-18.1", count=3),
+        seen("TA0011", "T1105", release="enterprise-18.1"),
+        seen("TA0011", "T1105", count=2),
+        seen("TA0005", "T9999", release="enterprise-18.1"),
+    ]
+    (layer,) = migrated_layers(old, name="honeypots", catalogs=[load("enterprise-19.2")])
+    scored = {entry["techniqueID"]: entry for entry in layer["techniques"] if "score" in entry}
+    assert scored.keys() == {load().migrate("T1562.001"), "T1105"}
+    assert scored["T1105"]["comment"].startswith("Seen 3 times")
+    assert {"name": "not in this release", "value": "T9999"} in layer["metadata"]
+    assert {"name": "migrated to", "value": "enterprise-19.2"} in layer["metadata"]
+
+
+def test_nothing_migrated_is_an_empty_layer_of_the_first_catalogue() -> None:
+    (layer,) = migrated_layers([], name="honeypots", catalogs=[load("enterprise-19.2"), load("ics-18.1")])
+    assert layer["techniques"] == []
+    assert layer["domain"] == "enterprise-attack"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from decnet.cli.tagging import open_direct
-from decnet.db.engine import reading
+from tests.databases import rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,9 +42,8 @@ def typed(text: str, second: int) -> str:
 def techniques(direct: DirectRun) -> list[tuple[Any, ...]]:
     """Source kind and technique of each tag, in the order of the tags."""
     identifier = "coalesce(nullif(sub_technique_id, ''), technique_id)"
-    with reading(direct.database) as connection:
-        sql = f"SELECT source_kind, {identifier} FROM tag JOIN ttp ON ttp.id = ttp_id ORDER BY observed_at, tag.uuid"
-        return [tuple(row) for row in connection.exec_driver_sql(sql)]
+    sql = f"SELECT source_kind, {identifier} FROM tag JOIN ttp ON ttp.id = ttp_id ORDER BY observed_at, tag.uuid"
+    return rows(direct.database, sql)
 
 
 SETTING, USING = typed("a=wg; b=et", 1), typed("$a$b http://203.0.113.7/x", 2)
@@ -99,9 +98,8 @@ def test_a_session_tag_stands_at_the_start_of_its_session(direct: DirectRun, tmp
     log = tmp_path / "cowrie.json"
     log.write_text(record("session.connect", 0) + "".join(DROPPER) + record("session.closed", 9))
     direct.read(str(log))
-    with reading(direct.database) as connection:
-        sql = "SELECT tag.observed_at - started_at, source_id FROM tag JOIN session ON session.id = session_id"
-        ((difference, source_id),) = connection.exec_driver_sql(f"{sql} WHERE source_kind = 'session'").all()
+    sql = "SELECT tag.observed_at - started_at, source_id FROM tag JOIN session ON session.id = session_id"
+    ((difference, source_id),) = rows(direct.database, f"{sql} WHERE source_kind = 'session'")
     assert difference == 0
     assert source_id.startswith("session:")
 

@@ -1,0 +1,212 @@
+"""Reading and evaluating ahead: a copy of this process does both, and this one stores what comes.
+
+The copy is made between two batches and goes on exactly where this process stood, with everything that it knew of
+sources and sessions; so results do not depend on whether, or when, it was made. It is a few batches ahead, as many as
+a pipe holds. Where it has to look into the database it first waits until everything that it sent is stored, as if there
+were one process. It ends when this process does, however that comes about.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import signal
+import sys
+from contextlib import suppress
+from multiprocessing.connection import Pipe
+from typing import TYPE_CHECKING, NoReturn
+
+import msgspec
+
+from decnet.errors import WorkerEnded
+from decnet.models.event import Event, EventId, packed_event, unpacked_event
+from decnet.models.tag import TTPTag
+from decnet.sources.base import Refusal
+from decnet.sources.split import Position
+from decnet.workers.passing import Passed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from multiprocessing.connection import Connection
+
+    from decnet.db.engine import Database
+
+    Read = Callable[[str, bool], Iterator["Ready"]]
+
+PIPE_BYTES = 1 << 20
+"""Some three batches."""
+_BATCH, _END, _FAULT = b"b", b"e", b"f"
+_STORED, _READ = b"s", b"r"
+
+
+class Found(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What evaluation found in a batch: tags by event, and whole sessions."""
+
+    tags: list[tuple[EventId, list[TTPTag]]] = []
+    sessions: list[Passed] = []
+
+
+class Ready(msgspec.Struct, frozen=True, gc=False):
+    """A batch of a log, ready to be stored: its events, the tags of those that have some, and sessions that passed by.
+
+    ``lines`` counts those refused as well. ``end`` is where reading goes on once this is stored; None where nothing is
+    known yet of what the log holds. ``resumed_at`` is the number of lines that an earlier run had stored.
+    """
+
+    lines: int
+    refusals: list[Refusal]
+    events: list[Event]
+    found: Found
+    end: Position | None
+    resumed_at: int = 0
+
+
+class _Sent(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A :class:`Ready` in a pipe."""
+
+    lines: int
+    refusals: list[Refusal]
+    events: list[bytes]
+    found: Found
+    end: Position | None
+    resumed_at: int
+
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(_Sent).decode
+_unpack_log = msgspec.msgpack.Decoder(tuple[str, bool]).decode
+
+
+def can_copy() -> bool:
+    """Whether this system copies processes, and there is a second processor for the copy."""
+    return sys.platform == "linux" and len(os.sched_getaffinity(0)) > 1
+
+
+class Copy:
+    """A copy of this process that goes on with ``batches``, and later with what ``read`` gives for other logs.
+
+    ``database`` is SQLite, and nobody uses it meanwhile.
+    """
+
+    def __init__(self, database: Database, batches: Iterator[Ready], read: Read) -> None:
+        self._from_copy, to_us = Pipe(duplex=False)
+        from_us, self._to_copy = Pipe(duplex=False)
+        _widen(to_us)
+        database.let_go()  # a connection does not survive being copied
+        self._process = os.fork()
+        if self._process == 0:
+            self._from_copy.close()
+            self._to_copy.close()
+            _Copied(from_us, to_us).run(database, batches, read)
+        to_us.close()
+        from_us.close()
+
+    def batches(self) -> Iterator[Ready]:
+        """The rest of the log that the copy is at. A batch counts as stored when the next one is asked for.
+
+        :raises DecnetError: what reading raised.
+        :raises WorkerEnded: the copy was killed.
+        """
+        while True:
+            try:
+                told = self._from_copy.recv_bytes()
+            except (EOFError, OSError):
+                raise WorkerEnded("the process that reads ahead was killed; run again to go on from there") from None
+            if told[:1] == _END:
+                return
+            if told[:1] == _FAULT:
+                raise pickle.loads(told[1:])  # noqa: S301 - it comes from a copy of this very program
+            yield _received(told)
+            with suppress(OSError):  # it was killed; what it sent before is still there
+                self._to_copy.send_bytes(_STORED)
+
+    def read(self, path: str, *, again: bool) -> Iterator[Ready]:
+        """The batches of another log.
+
+        :raises DecnetError: as :meth:`batches`.
+        """
+        with suppress(OSError):
+            self._to_copy.send_bytes(_READ + _pack((path, again)))
+        yield from self.batches()
+
+    def close(self) -> None:
+        """The copy is over, whatever it waits for: it has nothing of its own to keep."""
+        self._from_copy.close()
+        self._to_copy.close()
+        with suppress(ProcessLookupError, ChildProcessError):
+            os.kill(self._process, signal.SIGKILL)
+            os.waitpid(self._process, 0)
+
+
+class _Copied:
+    """The copy's side."""
+
+    def __init__(self, from_parent: Connection, to_parent: Connection) -> None:
+        self._from_parent = from_parent
+        self._to_parent = to_parent
+        self._unstored = 0
+
+    def run(self, database: Database, batches: Iterator[Ready], read: Read) -> NoReturn:
+        """Send all batches, then those of the logs that are asked for; ends this process."""
+        try:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told as well, and ends us
+            database.wait_before_reading(self._wait_until_stored)
+            gc.freeze()
+            while True:
+                self._send_all(batches)
+                batches = read(*self._next_log())
+        except BaseException:  # noqa: BLE001, S110 - the parent is gone, or goes
+            pass
+        finally:
+            os._exit(0)
+
+    def _send_all(self, batches: Iterator[Ready]) -> None:
+        try:
+            for ready in batches:
+                self._send(ready)
+        except (OSError, EOFError):
+            raise
+        except Exception as error:  # noqa: BLE001 - it is raised again in the parent
+            self._to_parent.send_bytes(_FAULT + pickle.dumps(error))
+        else:
+            self._to_parent.send_bytes(_END)
+
+    def _send(self, ready: Ready) -> None:
+        while self._from_parent.poll():
+            self._hear()
+        events = [packed_event(event) for event in ready.events]
+        sent = _Sent(ready.lines, ready.refusals, events, ready.found, ready.end, ready.resumed_at)
+        self._unstored += 1
+        self._to_parent.send_bytes(_BATCH + _pack(sent))
+
+    def _next_log(self) -> tuple[str, bool]:
+        while (told := self._hear()) is None:
+            pass
+        return told
+
+    def _wait_until_stored(self) -> None:
+        while self._unstored:
+            self._hear()
+
+    def _hear(self) -> tuple[str, bool] | None:
+        """What the parent says next: None for one more batch stored, else the log to read."""
+        told = self._from_parent.recv_bytes()
+        if told[:1] == _READ:
+            return _unpack_log(told[1:])
+        self._unstored -= 1
+        return None
+
+
+def _received(told: bytes) -> Ready:
+    sent = _unpack(memoryview(told)[1:])
+    events = [unpacked_event(event) for event in sent.events]
+    return Ready(sent.lines, sent.refusals, events, sent.found, sent.end, sent.resumed_at)
+
+
+def _widen(pipe: Connection) -> None:
+    """More room, where the system grants it."""
+    import fcntl
+
+    with suppress(OSError):
+        fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)

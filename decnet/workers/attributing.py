@@ -1,0 +1,329 @@
+"""Attribution as it is stored: what records bring is computed from known states, and written with everything it led to.
+
+Computing comes first and holds nothing; writing is a short transaction of as many partitions as there are. What the
+states of a partition were is kept in memory in between, until somebody calls :meth:`Attributions.forget`.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from hashlib import blake2b
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from decnet.attribution.engine import Attribution
+from decnet.attribution.guessing import Attempts, Failure
+from decnet.attribution.states import (
+    DayState,
+    SessionState,
+    packed,
+    unpacked_attempts,
+    unpacked_day,
+    unpacked_session,
+)
+from decnet.db.findings import (
+    Scope,
+    SeenItems,
+    StoredState,
+    attempts_between,
+    day_key,
+    end_sessions,
+    figures_of,
+    known_attackers,
+    open_states,
+    read_states,
+    seen_items,
+    service_key,
+    write_findings,
+    write_seen,
+    write_states,
+)
+from decnet.db.traits import write_traits
+from decnet.models.actor import SessionUuid, attacker_uuid
+from decnet.models.event import AUTH_ATTEMPT, Event
+from decnet.models.finding import DAY_US, Guessing
+from decnet.models.message import partition_of
+from decnet.models.record import unpacked_record
+from decnet.workers.sightings import first_met
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from sqlalchemy.engine import Connection
+
+    from decnet.attribution.engine import Outcome
+    from decnet.attribution.states import DayKey, ServiceKey
+    from decnet.db.engine import Database
+    from decnet.db.findings import Attempt
+    from decnet.models.actor import AttackerUuid
+    from decnet.models.record import Record
+    from decnet.models.sighting import AttackerObserved
+
+REMEMBERED = 20_000
+"""States of a partition that are kept in memory; beyond, those of two hours ago are let go."""
+_RELEASED_US = 2 * 3_600_000_000
+_DIGEST_BYTES = 8
+
+
+class Arrived(NamedTuple):
+    """Packed records of one partition in their order. ``hold`` is as in :class:`~decnet.bus.base.Delivery`."""
+
+    partition: int
+    hold: int
+    items: Sequence[bytes]
+
+
+class Brought(NamedTuple):
+    """What records brought, ready to be written: the states that have changed, and where sessions end now."""
+
+    outcome: Outcome
+    states: list[StoredState]
+    ends: list[tuple[SessionUuid, int | None]]
+
+
+class Taken(NamedTuple):
+    """What records of a partition brought, and the attackers that were met for the first time."""
+
+    partition: int
+    brought: Brought
+    seen: SeenItems
+    met: list[AttackerObserved]
+
+
+class Attributions:
+    """The running attribution of some partitions of ``database``. One thread at a time."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._stored = StoredStates(database.read)
+        self._partitions: dict[int, _Partition] = {}
+
+    def take_in(self, arrived: Sequence[Arrived]) -> list[Taken]:
+        """What the records bring that were not taken in before. Write it next, or :meth:`forget` these partitions.
+
+        :raises msgspec.MsgspecError: an item is no record of this version.
+        :raises StorageError: the database cannot be read.
+        """
+        records = [_records_in(one.items) for one in arrived]
+        self._database.read(partial(self._prepare, arrived=arrived, records=records))
+        found = [self._partitions[one.partition].take_in(batch) for one, batch in zip(arrived, records, strict=True)]
+        return [taken for taken in found if taken is not None]
+
+    def forget(self, partitions: Iterable[int]) -> None:
+        """What was taken in of these partitions was not written: their states are read anew."""
+        for number in partitions:
+            self._partitions.pop(number, None)
+
+    def _prepare(
+        self, connection: Connection, arrived: Sequence[Arrived], records: Sequence[Mapping[bytes, Record]]
+    ) -> None:
+        """Open the partitions that are new to us, and read the states that ``records`` will ask for."""
+        for one in arrived:
+            known = self._partitions.get(one.partition)
+            if known is None or known.hold != one.hold:
+                self._partitions[one.partition] = _Partition(connection, one.partition, one.hold, self._stored)
+        wanted = Wanted.nothing()
+        for one, batch in zip(arrived, records, strict=True):
+            self._partitions[one.partition].ask_for(batch.values(), wanted)
+        self._stored.prepare(connection, wanted)
+
+
+def brought_by(attribution: Attribution, outcome: Outcome) -> Brought:
+    """What is to be written of a batch that ``attribution`` has taken in."""
+    return Brought(outcome, list(_changed_states(attribution, outcome)), list(_ends(attribution, outcome)))
+
+
+def write_brought(connection: Connection, brought: Sequence[Brought]) -> None:
+    """Store states, findings, and ends of sessions with their traits."""
+    write_states(connection, chain.from_iterable(one.states for one in brought))
+    write_findings(connection, chain.from_iterable(one.outcome.findings for one in brought))
+    end_sessions(connection, chain.from_iterable(one.ends for one in brought))
+    ended = chain.from_iterable(one.outcome.ended for one in brought)
+    newest = {traits.session_id: traits for traits in sorted(ended, key=lambda traits: traits.revision)}
+    write_traits(connection, {uuid: packed(traits) for uuid, traits in newest.items()})
+
+
+def write_taken(connection: Connection, taken: Sequence[Taken]) -> None:
+    """Store what was brought, and what was seen."""
+    write_brought(connection, [one.brought for one in taken])
+    write_seen(connection, [one.seen for one in taken])
+
+
+def _changed_states(attribution: Attribution, outcome: Outcome) -> Iterator[StoredState]:
+    """The states that a batch has changed, each in the partition of its attacker."""
+    touched = outcome.touched
+    for uuid in touched.sessions:
+        session = attribution.sessions[uuid]
+        is_open, partition = session.ended_at is None, partition_of(session.attacker)
+        yield StoredState(Scope.SESSION, uuid, partition, session.attacker, is_open, packed(session))
+    for day in touched.days:
+        body = packed(attribution.days[day])
+        yield StoredState(Scope.DAY, day_key(*day), partition_of(day[0]), day[0], is_open=False, body=body)
+    for key in touched.services:
+        body = packed(attribution.services[key])
+        yield StoredState(Scope.SERVICE, service_key(*key), partition_of(key[0]), key[0], is_open=False, body=body)
+
+
+def _ends(attribution: Attribution, outcome: Outcome) -> Iterator[tuple[SessionUuid, int | None]]:
+    """Ends by silence, and sessions that go on after one; those that were recorded are written with the events."""
+    for uuid in outcome.touched.sessions:
+        session = attribution.sessions[uuid]
+        if session.by_silence or (session.ended_at is None and session.revision):
+            yield uuid, session.ended_at
+
+
+class _Partition:
+    """The running attribution of one partition, from where its stored states left it."""
+
+    def __init__(self, connection: Connection, number: int, hold: int, stored: StoredStates) -> None:
+        self.hold = hold
+        self._number = number
+        self._stored = stored
+        self._attribution = Attribution(stored)
+        self._seen: dict[bytes, None] = {}
+        self._next = 1
+        for seen in seen_items(connection, number):
+            self._next = seen.number + 1
+            self._seen.update(dict.fromkeys(_digests_in(seen.digests)))
+        own = read_states(connection, Scope.PARTITION, [number.to_bytes(2, "big")])
+        for body in own.values():
+            self._attribution.clocks.update(msgspec.msgpack.decode(body, type=dict[str, int]))
+        still_open = [(SessionUuid(key), unpacked_session(body)) for key, body in open_states(connection, number)]
+        self._attribution.adopt(still_open)
+
+    def ask_for(self, records: Iterable[Record], wanted: Wanted) -> None:
+        """Add to ``wanted`` the states that ``records`` are about and that are not in memory."""
+        wanted.ask_for(self._attribution, records)
+
+    def take_in(self, records: Mapping[bytes, Record]) -> Taken | None:
+        """What those of ``records``, by digest, bring that were not taken in before; None when all of them were."""
+        fresh = {digest: record for digest, record in records.items() if digest not in self._seen}
+        if not fresh:
+            return None
+        outcome = self._attribution.apply(fresh.values())
+        brought = brought_by(self._attribution, outcome)
+        clocks, number = packed(self._attribution.clocks), self._number
+        key = number.to_bytes(2, "big")
+        brought.states.append(StoredState(Scope.PARTITION, key, number, None, is_open=False, body=clocks))
+        seen = SeenItems(number, self._next, b"".join(fresh))
+        met = list(first_met(self._stored.unmet, fresh.values()))
+        self._next += 1
+        self._seen.update(dict.fromkeys(fresh))
+        self._shrink()
+        return Taken(number, brought, seen, met)
+
+    def _shrink(self) -> None:
+        of = self._attribution
+        if len(of.sessions) + len(of.days) + len(of.services) > REMEMBERED and of.clocks:
+            of.release(max(of.clocks.values()) - _RELEASED_US)
+        while len(self._seen) > REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+
+
+class Wanted(NamedTuple):
+    """States that are about to be asked for."""
+
+    sessions: set[SessionUuid]
+    days: set[DayKey]
+    services: set[ServiceKey]
+
+    @classmethod
+    def nothing(cls) -> Wanted:
+        """No state yet."""
+        return cls(set(), set(), set())
+
+    def ask_for(self, attribution: Attribution, records: Iterable[Record]) -> None:
+        """Add the states that ``records`` are about and that ``attribution`` has not in memory."""
+        for event in records:
+            if not isinstance(event, Event):
+                continue
+            attacker = attacker_uuid(event.src_ip)
+            if event.session_id not in attribution.sessions:
+                self.sessions.add(event.session_id)
+            if (day := (attacker, event.observed_at // DAY_US)) not in attribution.days:
+                self.days.add(day)
+            if event.source_kind == AUTH_ATTEMPT:
+                service = (attacker, event.decky_id, event.protocol)
+                if service not in attribution.services:
+                    self.services.add(service)
+
+
+class StoredStates:
+    """States as they are stored: read in one go for what is to be taken in, one by one what was not foreseen.
+
+    ``read`` calls a function with a connection. :attr:`unmet` are the attackers of what was prepared last of whom
+    nothing is known.
+    """
+
+    def __init__(self, read: Callable[[Callable[[Connection], Any]], Any]) -> None:
+        self._read_with = read
+        self._read: dict[tuple[Scope, bytes], bytes | None] = {}
+        self.unmet: set[AttackerUuid] = set()
+
+    def prepare(self, connection: Connection, wanted: Wanted) -> None:
+        """Read what is ``wanted``, and forget what was before."""
+        self._read = {}
+        for scope, keys in (
+            (Scope.SESSION, sorted(wanted.sessions)),
+            (Scope.DAY, sorted(day_key(*key) for key in wanted.days)),
+            (Scope.SERVICE, sorted(service_key(*key) for key in wanted.services)),
+        ):
+            found = read_states(connection, scope, keys)
+            self._read.update({(scope, key): found.get(key) for key in keys})
+        begun = {day[0] for day in wanted.days if self._read[Scope.DAY, day_key(*day)] is None}
+        self.unmet = begun - known_attackers(connection, begun) if begun else begun
+
+    def session(self, uuid: SessionUuid) -> SessionState | None:
+        """The state of a session, if it has one."""
+        body = self._body(Scope.SESSION, uuid)
+        return unpacked_session(body) if body else None
+
+    def day(self, key: DayKey) -> DayState | None:
+        """The state of an attacker's day, if it has one."""
+        body = self._body(Scope.DAY, day_key(*key))
+        return unpacked_day(body) if body else None
+
+    def attempts(self, key: ServiceKey) -> Attempts | None:
+        """The latest attempts at a service, if there were any."""
+        body = self._body(Scope.SERVICE, service_key(*key))
+        return unpacked_attempts(body) if body else None
+
+    def earlier_failures(self, key: ServiceKey, since: int, until: int) -> Iterable[Failure]:
+        """Failed attempts in ``[since, until)`` from the stored events."""
+        found = self._attempts_between(key, since, until)
+        return [Failure(one.at, one.id, one.account, one.secret) for one in found if not one.success]
+
+    def logins_between(self, key: ServiceKey, since: int, until: int) -> Iterable[SessionUuid]:
+        """Sessions with a success in ``[since, until)``, from the stored events."""
+        return {one.session for one in self._attempts_between(key, since, until) if one.success}
+
+    def revision(self, source_id: str) -> tuple[int, int, int]:
+        """What was last announced of an old bucket: failures, passwords, revision; zeros for never."""
+        known = self._read_with(partial(figures_of, source_id=source_id))
+        if known is None or not isinstance(known[0], Guessing):
+            return 0, 0, 0
+        return known[0].failures, known[0].passwords, known[1]
+
+    def _attempts_between(self, key: ServiceKey, since: int, until: int) -> list[Attempt]:
+        who, decoy, service = key
+        look = partial(attempts_between, who=who, decoy=decoy, service=service, since=since, until=until)
+        found: list[Attempt] = self._read_with(look)
+        return found
+
+    def _body(self, scope: Scope, key: bytes) -> bytes | None:
+        if (scope, key) not in self._read:
+            self._read[scope, key] = self._read_with(partial(read_states, scope=scope, keys=[key])).get(key)
+        return self._read[scope, key]
+
+
+def _records_in(items: Iterable[bytes]) -> dict[bytes, Record]:
+    """The records, each once, by the digest of its item."""
+    digests = {blake2b(item, digest_size=_DIGEST_BYTES).digest(): item for item in items}
+    return {digest: unpacked_record(item) for digest, item in digests.items()}
+
+
+def _digests_in(items: bytes) -> Iterator[bytes]:
+    for start in range(0, len(items), _DIGEST_BYTES):
+        yield items[start : start + _DIGEST_BYTES]

@@ -1,0 +1,185 @@
+"""Attribution of the direct mode: the workers' code over all partitions at once, in the transactions of the run.
+
+Several runs of one process may share it, as ``decnet ttp watch`` does: an attacker may be in several logs.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from decnet.attribution.engine import IDLE_US, Attribution
+from decnet.attribution.states import unpacked_session
+from decnet.db.clocks import note_heard, sensor_times, write_clocks
+from decnet.db.epochs import MEMBERSHIP, begin_epoch
+from decnet.db.findings import days_from, open_everywhere
+from decnet.db.journal import has_readers
+from decnet.db.leases import acquire_lease, release_lease
+from decnet.models.actor import SessionUuid
+from decnet.models.finding import DAY_US, Clock
+from decnet.workers.attributing import StoredStates, Wanted, brought_by, write_brought
+from decnet.workers.clocks import latest
+from decnet.workers.clustering import LEASE, Clustering
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from sqlalchemy.engine import Connection
+
+    from decnet.attribution.engine import Outcome
+    from decnet.attribution.states import DayKey
+    from decnet.db.engine import Database
+    from decnet.models.event import Event
+    from decnet.models.finding import Finding
+    from decnet.models.network import Networks
+    from decnet.models.record import Record
+
+T = TypeVar("T")
+REMEMBERED = 60_000
+"""States that are kept in memory; beyond, those of two hours ago are let go."""
+_RELEASED_US = 2 * 3_600_000_000
+_LEASE_US = 120 * 1_000_000
+
+
+class DirectAttribution:
+    """The running attribution of a database by one process. Call :meth:`forget` when a transaction was rolled back.
+
+    Hold :attr:`turn` from the beginning of such a transaction to its end: the next one goes on from its states.
+    """
+
+    def __init__(self, database: Database, *, networks: Networks | None = None) -> None:
+        self._database = database
+        self._networks = networks
+        self._running: _Running | None = None
+        self._days: set[DayKey] = set()
+        self._came_s: dict[str, float] = {}
+        self.turn = threading.RLock()
+
+    def forget(self) -> None:
+        """What was taken in is not stored: know nothing."""
+        self._running = None
+
+    def take_in(self, connection: Connection, events: Sequence[Event]) -> Outcome:
+        """What new events bring, stored in the caller's transaction."""
+        heard = latest(events)
+        note_heard(connection, heard)
+        outcome = self._apply(connection, events)
+        self._came_s.update(dict.fromkeys(heard, time.monotonic()))
+        return outcome
+
+    @property
+    def has_news(self) -> bool:
+        """Something was taken in since identities and campaigns were brought up to date."""
+        return bool(self._days)
+
+    def quiet(self, silence_s: float = 0.0) -> list[Clock]:
+        """The records that end the sessions of sensors from which nothing came for ``silence_s``.
+
+        That is also what an earlier run left open, unless workers read this database, whose matter that is.
+        """
+        since = time.monotonic() - silence_s
+        with self.turn:
+            came_s = dict(self._came_s)
+        is_alone = not self._database.read(has_readers)
+        due = [
+            one
+            for one in self._database.read(sensor_times)
+            if one.told_at < one.heard_at + IDLE_US
+            and (is_alone or one.sensor in came_s)
+            and came_s.get(one.sensor, since) <= since
+        ]
+        left = [one.told_at // DAY_US for one in due if one.sensor not in came_s]
+        if left:
+            days = self._database.read(partial(days_from, first=min(left)))
+            with self.turn:
+                self._days.update(days)
+        return [Clock(one.sensor, one.heard_at + IDLE_US) for one in due]
+
+    def end(self, connection: Connection, clocks: Sequence[Clock]) -> Outcome:
+        """What it brings that the time of sensors has come so far, stored in the caller's transaction."""
+        write_clocks(connection, clocks)
+        return self._apply(connection, clocks)
+
+    def cluster(self, on_grown: Callable[[Connection, Sequence[Finding]], object]) -> bool:
+        """Bring identities and campaigns up to date; False where another clusterer is at work and does it now.
+
+        ``on_grown`` is called with what their days show that they did not before, in the transaction that stores it.
+        """
+        holder = f"direct-{os.getpid()}-{time.monotonic_ns()}"
+        lease = partial(acquire_lease, name=LEASE, holder=holder, length_us=_LEASE_US)
+        if self._database.write(lambda connection: lease(connection, now=_now())) is None:
+            self._database.write(partial(begin_epoch, name=MEMBERSHIP))  # it looks at what it does not know
+            return False
+        with self.turn:
+            days, self._days = self._days, set()
+        clustering = Clustering(
+            self._database,
+            _now,
+            holder=holder,
+            lease_us=_LEASE_US,
+            networks=self._networks,
+            announces=self._database.read(has_readers),
+            on_grown=on_grown,
+        )
+        try:
+            return clustering.fill(days)
+        finally:
+            self._database.write(partial(release_lease, name=LEASE, holder=holder))
+
+    def _apply(self, connection: Connection, records: Sequence[Record]) -> Outcome:
+        running = self._running
+        if running is None:
+            running = self._running = _opened(connection)
+        attribution = running.attribution
+        running.within.connection = connection
+        wanted = Wanted.nothing()
+        wanted.ask_for(attribution, records)
+        running.stored.prepare(connection, wanted)
+        outcome = attribution.apply(records)
+        write_brought(connection, [brought_by(attribution, outcome)])
+        self._days |= outcome.touched.days
+        self._days |= {(traits.attacker, traits.started_at // DAY_US) for traits in outcome.ended}
+        _shrink(attribution)
+        return outcome
+
+
+class _Within:
+    """Reads with the connection of the transaction that is under way: it sees what that has written."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def __call__(self, work: Callable[[Connection], T]) -> T:
+        """What ``work`` finds."""
+        return work(self.connection)
+
+
+class _Running(NamedTuple):
+    """The figures, and where they are read from."""
+
+    attribution: Attribution
+    stored: StoredStates
+    within: _Within
+
+
+def _opened(connection: Connection) -> _Running:
+    """As everything is stored: sessions that are open can be ended by silence."""
+    within = _Within(connection)
+    stored = StoredStates(within)
+    attribution = Attribution(stored)
+    still_open: Iterable[tuple[bytes, bytes]] = open_everywhere(connection)
+    attribution.adopt((SessionUuid(key), unpacked_session(body)) for key, body in still_open)
+    return _Running(attribution, stored, within)
+
+
+def _shrink(of: Attribution) -> None:
+    if len(of.sessions) + len(of.days) + len(of.services) > REMEMBERED and of.clocks:
+        of.release(max(of.clocks.values()) - _RELEASED_US)
+
+
+def _now() -> int:
+    """µs UTC."""
+    return time.time_ns() // 1_000
