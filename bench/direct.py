@@ -55,21 +55,25 @@ def _run(log: Path, data: Path, *options: str) -> Figures:
 def _child(log: str, *, again: bool) -> None:
     from decnet.cli.tagging import open_direct
 
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    before = usage.ru_utime + usage.ru_stime
+    before = _cpu_seconds()
     with open_direct() as direct:
         report = direct.read(log, again=again)
-    usage = resource.getrusage(resource.RUSAGE_SELF)
     print(
         json.dumps(
             {
                 "rate": report.lines / report.seconds,
-                "rate_cpu": report.lines / (usage.ru_utime + usage.ru_stime - before),
+                "rate_cpu": report.lines / (_cpu_seconds() - before),
                 "tags": report.new_tags,
                 "memory_mb": _peak_mb(),
             }
         )
     )
+
+
+def _cpu_seconds() -> float:
+    """Of this process and its copy, once that is over."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def _peak_mb() -> float:
