@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from decnet import __version__
-from decnet.cli import attack, canary, database, decoy, intel, serve, sources, ttp
+from decnet.cli import attack, canary, database, decoy, intel, serve, sources, ttp, web
 from decnet.cli.terminal import shown
 from decnet.errors import DecnetError
 
@@ -33,6 +33,7 @@ app.add_typer(canary.app, name="canary")
 app.add_typer(decoy.app, name="decoy")
 app.add_typer(intel.app, name="intel")
 app.add_typer(serve.app)
+app.add_typer(web.app)
 
 
 @app.callback(invoke_without_command=True)

@@ -97,7 +97,7 @@ def smtp_decoy(
     speaks = _chosen(flavour or settings.smtp_flavour, FLAVOURS, "--flavour")
     relays = _chosen(relay or settings.smtp_relay, RELAYS, "--relay")
     manner = Manner(name, speaks, relays)
-    address, port = _place(listen or settings.smtp_listen)
+    address, port = listening_place(listen or settings.smtp_listen)
     return SmtpDecoy(
         installation.database,
         installation.artifacts(),
@@ -119,7 +119,7 @@ def canary_decoy(installation: Installation, listen: str | None = None, sensor: 
     from decnet.models.proxies import TrustedProxies
 
     settings = installation.settings
-    host, port = _place(listen or settings.canary_listen)
+    host, port = listening_place(listen or settings.canary_listen)
     return CanaryDecoy(
         installation.database,
         installation.artifacts(),
@@ -150,7 +150,7 @@ def _chosen(word: str, choices: Sequence[Choice], option: str) -> Choice:
     raise typer.BadParameter(f"{shown(word, 60)} is none; choose one of {', '.join(choices)}", param_hint=option)
 
 
-def _place(text: str) -> tuple[str, int]:
+def listening_place(text: str) -> tuple[str, int]:
     """``HOST:PORT``, ``[::1]:PORT`` or ``:PORT`` for all addresses.
 
     :raises SettingsError: it is none of these.

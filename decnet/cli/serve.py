@@ -113,7 +113,7 @@ def _run(
     settings = load_settings()
     logs, syslog = tuple(files) or settings.log_paths, settings.syslog_addresses
     names = _names(name, bus_of(settings), is_fed=bool(logs or syslog), uses_intel=settings.uses_intel)
-    make_place = partial(Workplace, clock=_now, logs=logs, syslog=syslog, sensor=sensor, children=children)
+    make_place = partial(Workplace, clock=now_us, logs=logs, syslog=syslog, sensor=sensor, children=children)
     stops = partial(stop_at_signals, until_closed=until_closed)
     with open_installation() as installation:
         decoys = partial(_decoys, installation, as_json=as_json) if with_decoys else None
@@ -150,7 +150,7 @@ async def _serve(
 
     stop = asyncio.Event()
     stop_when_told(stop)
-    bus = await _open_bus(installation)
+    bus = await open_bus(installation)
     store = installation.rule_store()
     try:
         place = make_place(
@@ -195,7 +195,11 @@ async def _decoys(installation: Installation, stop: asyncio.Event, *, as_json: b
         await asyncio.gather(*running)
 
 
-async def _open_bus(installation: Installation) -> Bus:
+async def open_bus(installation: Installation) -> Bus:
+    """The bus that the settings choose.
+
+    :raises DecnetError: they do not go together, or the bus is out of reach.
+    """
     from decnet.bus.journal import JournalBus
     from decnet.bus.nats import connect_nats
     from decnet.config import bus_of
@@ -235,6 +239,6 @@ def tell(facts: dict[str, object], words: str, *, as_json: bool) -> None:
         console(stderr=True).print(words, style="dim")
 
 
-def _now() -> int:
+def now_us() -> int:
     """µs UTC."""
     return time.time_ns() // 1_000

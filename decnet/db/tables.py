@@ -460,3 +460,55 @@ canary_token = _table(
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
 )
+
+account = _table(
+    "account",
+    _id(),
+    Column("name", _text(64), nullable=False, unique=True),
+    Column("role", _text(16), nullable=False),
+    Column("password_hash", _text(255), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("disabled_at", BigInteger),
+    numbered=True,
+)
+
+account_login = _table(
+    "account_login",
+    _id(),
+    Column("account_id", BigKey, ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("refresh_digest", DigestBytes, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+    numbered=True,
+)
+
+access_key = _table(
+    "access_key",
+    _id(),
+    Column("name", _text(255), nullable=False),
+    Column("scope", _text(16), nullable=False),
+    Column("digest", DigestBytes, nullable=False),
+    Column("created_by", _text(120), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+    numbered=True,
+)
+
+login_throttle = _table(
+    "login_throttle",
+    Column("subject", _text(120), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("failed_at", BigInteger, nullable=False),
+)
+
+audit = _table(
+    "audit",
+    _id(),
+    Column("done_at", BigInteger, nullable=False),
+    Column("actor", _text(120), nullable=False),
+    Column("action", _text(60), nullable=False),
+    Column("target", _text(255), nullable=False),
+    Column("detail", LongText, nullable=False),
+    numbered=True,
+)

@@ -1,0 +1,77 @@
+"""The application: every route under ``/api/v1``, and what stands before them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from decnet import __version__
+from decnet.web.access.principal import Doorkeeper
+from decnet.web.guard import Guard
+from decnet.web.problems import Problem, handle_faults
+from decnet.web.routes import ROUTERS
+from decnet.web.routes.auth import PATH
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from starlette.types import ASGIApp
+
+    from decnet.web.place import WebPlace
+
+_DESCRIPTION = """What attackers did to your honeypots, as MITRE ATT&CK techniques with evidence.
+
+Times are integers, µs since 1970, UTC. Lists come in pages: give `next` of one page as `cursor` of the following one.
+Evidence, commands, user names and addresses are what attackers sent: show them as text, never as markup.
+Every refusal is `application/problem+json`.
+"""
+
+
+def make_app(place: WebPlace) -> ASGIApp:
+    """The API of ``place``, guarded."""
+    return Guard(bare_app(place), place.hosts, is_https=place.is_https)
+
+
+def bare_app(place: WebPlace) -> FastAPI:
+    """The same without the guard, which knows its routes and describes them."""
+    app = FastAPI(
+        title="DECNET TTP",
+        version=__version__,
+        description=_DESCRIPTION,
+        openapi_url=f"{PATH}/openapi.json",
+        docs_url=None,  # pages of ours load nothing from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+        separate_input_output_schemas=False,
+    )
+    app.state.place = place
+    app.state.doorkeeper = Doorkeeper(place)
+    handle_faults(app)
+    routes = APIRouter(prefix=PATH)
+    for router in ROUTERS:
+        routes.include_router(router)
+    app.include_router(routes)
+    app.openapi = lambda: described(app)  # type: ignore[method-assign]
+    return app
+
+
+def described(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI description: faults of parameters are problems with status 400, here as in the answers."""
+    if app.openapi_schema is not None:
+        return app.openapi_schema
+    schema = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes, openapi_version="3.1.0"
+    )
+    for path in schema["paths"].values():
+        for operation in path.values():
+            operation["responses"].pop("422", None)
+    schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(problem.pop("$defs", {}))
+    schemas["Problem"] = problem
+    app.openapi_schema = schema
+    return schema

@@ -1,0 +1,126 @@
+"""What stands before every route: host names, sizes and speeds of bodies, and the headers of each answer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from starlette.datastructures import MutableHeaders
+
+from decnet.web.problems import problem
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from fastapi import Request
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from decnet.web.place import WebPlace
+
+MAX_BODY = 1 << 20
+MAX_INTAKE = 32 << 20
+INTAKE_PATH = "/api/v1/intake/"
+_BODY_WAIT_S = 15.0
+"""How long the next piece of a body may take."""
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+        "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+class _TooMuch(Exception):
+    """A body is longer than it may be, or comes too slowly; ``status`` says which."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        self.status = status
+        self.detail = detail
+
+
+class Guard:
+    """Wraps the application: refuses foreign hosts and outsized or dawdling bodies, and sets the headers."""
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str], *, is_https: bool) -> None:
+        self.app = app
+        self.hosts = frozenset(name.lower() for name in hosts)
+        self.headers = dict(_HEADERS)
+        if is_https:
+            self.headers["Strict-Transport-Security"] = "max-age=31536000"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+
+        async def dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                given = MutableHeaders(scope=message)
+                for name, value in self.headers.items():
+                    given.setdefault(name, value)
+                given.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        if _host_name(headers.get(b"host", b"")) not in self.hosts:
+            refusal = problem(400, "this host name is not served here; set DECNET_WEB_URL to the one that is")
+            await refusal(scope, receive, dressed)
+            return
+        most = MAX_INTAKE if scope["path"].startswith(INTAKE_PATH) else MAX_BODY
+        try:
+            _refuse_length(headers.get(b"content-length", b""), most)
+            await self.app(scope, _measured(receive, most), dressed)
+        except _TooMuch as error:
+            await problem(error.status, error.detail, headers={"Connection": "close"})(scope, receive, dressed)
+
+
+def _refuse_length(said: bytes, most: int) -> None:
+    if said.isdigit() and int(said[:20]) > most:
+        raise _TooMuch(413, f"a body may have {most:,} bytes; send less at a time")
+
+
+def _measured(receive: Receive, most: int) -> Receive:
+    """``receive``, until more than ``most`` bytes came, or none for too long. An answer may take its time."""
+    taken = 0
+    is_whole = False
+
+    async def measured() -> Message:
+        nonlocal taken, is_whole
+        if is_whole:
+            return await receive()
+        try:
+            message = await asyncio.wait_for(receive(), _BODY_WAIT_S)
+        except TimeoutError:
+            raise _TooMuch(408, "the body came too slowly") from None
+        taken += len(message.get("body", b""))
+        is_whole = message["type"] != "http.request" or not message.get("more_body", False)
+        if taken > most:
+            raise _TooMuch(413, f"a body may have {most:,} bytes; send less at a time")
+        return message
+
+    return measured
+
+
+def _host_name(header: bytes) -> str:
+    """The name in a ``Host`` header, without a port."""
+    text = header.decode("latin-1").lower()
+    if text.startswith("["):
+        return text.partition("]")[0][1:]
+    return text.partition(":")[0]
+
+
+def address_of(request: Request, place: WebPlace) -> str:
+    """The address of whoever asks; ``X-Forwarded-For`` counts only where the peer is a proxy that is trusted."""
+    if request.client is None:
+        return ""
+    try:
+        return place.proxies.source_of(request.client.host, request.headers.get("X-Forwarded-For", ""))
+    except ValueError:  # the peer of a test or of a local socket has a name
+        return request.client.host
