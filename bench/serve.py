@@ -81,7 +81,7 @@ def _embedded(folder: Path, burst: str) -> Figures:
     log = folder / "cowrie.json"
     log.touch()
     environment = os.environ | {"DECNET_DATA_DIR": str(folder)}
-    command = [sys.executable, "-m", "decnet", "serve", str(log), "--json"]
+    command = [sys.executable, "-m", "decnet", "serve", str(log), "--no-web", "--json"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as serving:
         _wait_until_idle(serving.pid)
         log.write_text(burst)

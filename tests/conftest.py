@@ -55,6 +55,7 @@ def _compiled_patterns() -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(CACHE))
+        patch.setenv("DECNET_WEB_LISTEN", "127.0.0.1:0")  # tests run beside each other
         RuleEngine(load_pack())
         yield
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from decnet import __version__
-from decnet.cli import attack, canary, database, decoy, intel, serve, sources, ttp, web
+from decnet.cli import access, attack, canary, database, decoy, intel, serve, sources, ttp, web
 from decnet.cli.terminal import shown
 from decnet.errors import DecnetError
 
@@ -32,6 +32,9 @@ app.add_typer(sources.app, name="sources")
 app.add_typer(canary.app, name="canary")
 app.add_typer(decoy.app, name="decoy")
 app.add_typer(intel.app, name="intel")
+app.add_typer(access.users, name="user")
+app.add_typer(access.keys, name="key")
+app.add_typer(access.sensors, name="sensor")
 app.add_typer(serve.app)
 app.add_typer(web.app)
 

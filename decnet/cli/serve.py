@@ -28,6 +28,7 @@ app = typer.Typer()
 
 APART = ("attribute", "ttp")
 """Workers that get a process of their own where there is more than one processor."""
+WEB = "web"
 _HEARD_BYTES = 1_024
 
 Logs = Annotated[
@@ -50,13 +51,18 @@ def serve_all(
     one_process: Annotated[
         bool, typer.Option("--one-process", help="Run no worker in a process of its own: slower, in less memory.")
     ] = False,
+    no_web: Annotated[bool, typer.Option("--no-web", help="Serve no API.")] = False,
     json: Json = False,
 ) -> None:
-    """Run all workers. Stop with Ctrl-C or SIGTERM; decnet --verbose serve tells how far they are.
+    """Run all workers and the API. Stop with Ctrl-C or SIGTERM; decnet --verbose serve tells how far they are.
 
-    Logs are the arguments, or else those that DECNET_LOGS names. DECNET_SYSLOG is where records come by syslog.
+    Logs are the arguments, or else those that DECNET_LOGS names. DECNET_SYSLOG is where records come by syslog. The API
+    listens at DECNET_WEB_LISTEN (127.0.0.1:8000), always in a process of its own.
     """
-    children = {} if one_process or _processors() == 1 else {name: _command_of(name) for name in APART}
+    apart = () if one_process or _processors() == 1 else APART
+    children = {name: _command_of("worker", name, "--json") for name in apart}
+    if not no_web:
+        children[WEB] = _command_of("web", *(["--json"] if json else []))
     _run(None, files or [], sensor, children, with_decoys=decoys, as_json=json)
 
 
@@ -81,10 +87,10 @@ def worker(
     _run(name, files or [], sensor, {}, until_closed=until_closed, as_json=json)
 
 
-def _command_of(name: str) -> list[str]:
-    """The command line of a worker in a process of its own."""
+def _command_of(*command: str) -> list[str]:
+    """The command line of what runs in a process of its own, until its standard input is closed."""
     verbose = ["--verbose"] if logging.getLogger().isEnabledFor(logging.INFO) else []
-    return [sys.executable, "-m", "decnet", *verbose, "worker", name, "--until-closed", "--json"]
+    return [sys.executable, "-m", "decnet", *verbose, *command, "--until-closed"]
 
 
 def _processors() -> int:
@@ -116,6 +122,9 @@ def _run(
     make_place = partial(Workplace, clock=now_us, logs=logs, syslog=syslog, sensor=sensor, children=children)
     stops = partial(stop_at_signals, until_closed=until_closed)
     with open_installation() as installation:
+        if WEB in children:
+            tell_first_admin(installation, as_json=as_json)
+            names.append(WEB)
         decoys = partial(_decoys, installation, as_json=as_json) if with_decoys else None
         asyncio.run(_serve(installation, names, make_place, stops, decoys, as_json=as_json))
 
@@ -229,6 +238,16 @@ def stop_at_signals(stop: asyncio.Event, *, until_closed: bool = False) -> None:
 
     if until_closed:
         loop.add_reader(sys.stdin.fileno(), heard)
+
+
+def tell_first_admin(installation: Installation, *, as_json: bool) -> None:
+    """The first start makes an administrator, and tells the password this once."""
+    from decnet.cli.access import FIRST_ADMIN, make_first_admin
+
+    password = make_first_admin(installation)
+    if password is not None:
+        facts: dict[str, object] = {"account": FIRST_ADMIN, "password": password}
+        tell(facts, f"log in as {FIRST_ADMIN} with {password} (shown this once)", as_json=as_json)
 
 
 def tell(facts: dict[str, object], words: str, *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""``decnet web``, and the accounts, keys and sensors that may ask it."""
+"""``decnet web``: the API, served alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from decnet.cli.serve import UntilClosed, now_us, open_bus, stop_at_signals, tell
+from decnet.cli.serve import UntilClosed, now_us, open_bus, stop_at_signals, tell, tell_first_admin
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from decnet.web.place import WebPlace
 
 app = typer.Typer()
-FIRST_ADMIN = "admin"
 
 
 @app.command()
@@ -37,23 +36,8 @@ def web(
     from decnet.cli.opening import open_installation
 
     with open_installation() as installation:
-        make_first_admin(installation, as_json=json)
+        tell_first_admin(installation, as_json=json)
         asyncio.run(_serve(installation, listen, until_closed=until_closed, as_json=json))
-
-
-def make_first_admin(installation: Installation, *, as_json: bool) -> None:
-    """Where there is no account yet, make an administrator, and print the password this once."""
-    from decnet.db.access import count_accounts
-    from decnet.web.access.passwords import new_password
-    from decnet.web.routes.accounts import make_account
-
-    if installation.database.read(count_accounts):
-        return
-    password = new_password()
-    made = make_account(installation.database, FIRST_ADMIN, "admin", password, actor="first start", now=now_us())
-    if made is not None:  # else another process was faster, and has printed its own
-        facts: dict[str, object] = {"account": FIRST_ADMIN, "password": password}
-        tell(facts, f"log in as {FIRST_ADMIN} with {password} (shown this once)", as_json=as_json)
 
 
 async def _serve(installation: Installation, listen: str | None, *, until_closed: bool, as_json: bool) -> None:

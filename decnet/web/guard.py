@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from starlette.datastructures import MutableHeaders
 
-from decnet.web.problems import problem
+from decnet.web.problems import Refused, problem
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -22,6 +22,8 @@ MAX_INTAKE = 32 << 20
 INTAKE_PATH = "/api/v1/intake/"
 _BODY_WAIT_S = 15.0
 """How long the next piece of a body may take."""
+_MAX_DIGITS = 20
+_CLOSE = {"Connection": "close"}
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -34,14 +36,6 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-
-
-class _TooMuch(Exception):
-    """A body is longer than it may be, or comes too slowly; ``status`` says which."""
-
-    def __init__(self, status: int, detail: str) -> None:
-        self.status = status
-        self.detail = detail
 
 
 class Guard:
@@ -74,16 +68,15 @@ class Guard:
             await refusal(scope, receive, dressed)
             return
         most = MAX_INTAKE if scope["path"].startswith(INTAKE_PATH) else MAX_BODY
-        try:
-            _refuse_length(headers.get(b"content-length", b""), most)
-            await self.app(scope, _measured(receive, most), dressed)
-        except _TooMuch as error:
-            await problem(error.status, error.detail, headers={"Connection": "close"})(scope, receive, dressed)
+        said = headers.get(b"content-length", b"")
+        if said.isdigit() and int(said[:_MAX_DIGITS]) > most:
+            await problem(413, _too_long(most), headers=_CLOSE)(scope, receive, dressed)
+            return
+        await self.app(scope, _measured(receive, most), dressed)
 
 
-def _refuse_length(said: bytes, most: int) -> None:
-    if said.isdigit() and int(said[:20]) > most:
-        raise _TooMuch(413, f"a body may have {most:,} bytes; send less at a time")
+def _too_long(most: int) -> str:
+    return f"a body may have {most:,} bytes; send less at a time"
 
 
 def _measured(receive: Receive, most: int) -> Receive:
@@ -98,11 +91,11 @@ def _measured(receive: Receive, most: int) -> Receive:
         try:
             message = await asyncio.wait_for(receive(), _BODY_WAIT_S)
         except TimeoutError:
-            raise _TooMuch(408, "the body came too slowly") from None
+            raise Refused(408, "the body came too slowly", _CLOSE) from None
         taken += len(message.get("body", b""))
         is_whole = message["type"] != "http.request" or not message.get("more_body", False)
         if taken > most:
-            raise _TooMuch(413, f"a body may have {most:,} bytes; send less at a time")
+            raise Refused(413, _too_long(most), _CLOSE)
         return message
 
     return measured

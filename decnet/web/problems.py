@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from fastapi import HTTPException as RouteException
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -44,8 +45,8 @@ class Problem(BaseModel):
     faults: list[Fault] = Field(default_factory=list, description="What is wrong with each parameter, for status 400.")
 
 
-class Refused(HTTPException):
-    """A request that is answered with a problem; raised where the reason is known."""
+class Refused(RouteException):
+    """A request that is answered with a problem; raised where the reason is known, also while a body is read."""
 
     def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status, detail, dict(headers or {}))
@@ -57,7 +58,7 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": HTTPStatus(status).phrase, "content": body} for status in statuses}
 
 
-COMMON = responses(400, 401, 403, 413, 429, 503)
+COMMON = responses(400, 401, 403, 408, 413, 429, 503)
 """What any route that asks who is there may answer."""
 
 

@@ -33,9 +33,19 @@ _ACCOUNTS: dict[str, Role] = {"admin": "admin", "viewer": "viewer"}
 
 
 @pytest.fixture(scope="session")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with the recorded attack, tagged; to be copied, never written."""
-    folder = tmp_path_factory.mktemp("recorded")
+def unused(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with two accounts and nothing else; to be copied, never written."""
+    folder = tmp_path_factory.mktemp("unused")
+    with open_installation(folder) as installation:
+        for name, role in _ACCOUNTS.items():
+            make_account(installation.database, name, role, PASSWORD, actor="test", now=1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def recorded(unused: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with the recorded attack, tagged."""
+    folder = shutil.copytree(unused, tmp_path_factory.mktemp("recorded") / "data")
     with open_direct(data_dir=folder) as run:
         run.read(RECORDING)
     return folder
@@ -88,15 +98,13 @@ def api(folder: Path) -> Iterator[Api]:
 
 
 @pytest.fixture
-def empty_api(tmp_path: Path) -> Iterator[Api]:
+def empty_api(unused: Path, tmp_path: Path) -> Iterator[Api]:
     """The API of an installation that has seen nothing yet."""
-    yield from _api(tmp_path / "data")
+    yield from _api(shutil.copytree(unused, tmp_path / "data"))
 
 
 def _api(folder: Path) -> Iterator[Api]:
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(served(folder)) as (place, url):
-        for name, role in _ACCOUNTS.items():
-            make_account(place.database, name, role, PASSWORD, actor="test", now=place.clock())
         with httpx.Client(base_url=url) as client:
             yield Api(place, url, client)
 

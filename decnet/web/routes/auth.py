@@ -74,7 +74,7 @@ class Me(BaseModel):
     csrf_token: str | None = Field(description="For users: what a page repeats in X-CSRF-Token.")
 
 
-@router.post("/login", responses=responses(400, 401, 413, 429, 503))
+@router.post("/login", responses=responses(400, 401, 408, 413, 429, 503))
 def log_in(body: Credentials, request: Request, response: Response, place: Place, keeper: Keeper) -> LoggedIn:
     """Trade a password for tokens. Wrong passwords in a row cost time, by account and by address."""
     now, who = place.clock(), throttle.subjects(body.name, address_of(request, place))
@@ -103,7 +103,7 @@ def log_in(body: Credentials, request: Request, response: Response, place: Place
     return _told(response, place, keeper, account, number, secret)
 
 
-@router.post("/refresh", responses=responses(400, 401, 403, 413, 503))
+@router.post("/refresh", responses=responses(400, 401, 403, 408, 413, 503))
 def refresh(
     request: Request,
     response: Response,
@@ -130,7 +130,7 @@ def refresh(
     return _told(response, place, keeper, login.account, login.id, secret)
 
 
-@router.post("/logout", status_code=204, responses=responses(401, 403, 413, 503))
+@router.post("/logout", status_code=204, responses=responses(400, 401, 403, 408, 413, 503))
 def log_out(who: Anyone, response: Response, place: Place, keeper: Keeper) -> None:
     """End this log-in; its tokens are good no more. Keys are revoked, not logged out."""
     if who.kind == "user":
