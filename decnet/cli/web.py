@@ -57,14 +57,14 @@ async def _serve(installation: Installation, listen: str | None, *, until_closed
             tell(facts, f"web listens at http://{at[0]}:{at[1]}", as_json=as_json)
 
     listening.add_done_callback(told)
-    async with web_place(installation) as place:
+    async with web_place(installation, stop) as place:
         await serve_app(make_app(place), host, port, stop, listening)
     tell({"stopped": ["web"]}, "stopped", as_json=as_json)
 
 
 @asynccontextmanager
-async def web_place(installation: Installation) -> AsyncIterator[WebPlace]:
-    """What the API works with.
+async def web_place(installation: Installation, stop: asyncio.Event) -> AsyncIterator[WebPlace]:
+    """What the API works with until ``stop`` is set.
 
     :raises DecnetError: the settings, the bus or the catalogue cannot be used.
     """
@@ -93,6 +93,7 @@ async def web_place(installation: Installation) -> AsyncIterator[WebPlace]:
             proxies=TrustedProxies(settings.proxies),
             keeps_secrets=settings.keeps_secrets,
             overlay=overlay,
+            stop=stop,
         )
     finally:
         await store.aclose()

@@ -19,7 +19,7 @@ from decnet.models.stored_tag import StoredTag
 from decnet.models.tag import TagUuid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     from sqlalchemy import ColumnElement, Row, Select
@@ -66,6 +66,15 @@ def tag_at(connection: Connection, key: TagKey) -> StoredTag | None:
     observed_at, uuid = key
     row = connection.execute(_columns().where(tag.c.observed_at == observed_at, tag.c.uuid == uuid)).one_or_none()
     return _stored(row) if row is not None else None
+
+
+def tags_at(connection: Connection, keys: Sequence[TagKey]) -> list[StoredTag]:
+    """The tags of these keys that are stored, in order of time; each key is a look-up, so a few at once."""
+    if not keys:
+        return []
+    mine = or_(*(and_(tag.c.observed_at == at, tag.c.uuid == uuid) for at, uuid in keys))
+    query = _columns().where(mine).order_by(tag.c.observed_at, tag.c.uuid)
+    return [_stored(row) for row in connection.execute(query)]
 
 
 def all_tags(database: Database, wanted: TagFilter, order: Order = Order.OLDEST) -> Iterator[StoredTag]:

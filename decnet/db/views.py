@@ -90,6 +90,19 @@ def totals(connection: Connection) -> Totals:
     return Totals(int(events), sessions, attackers, int(tags))  # sums come as decimals from servers
 
 
+def stored_totals(connection: Connection) -> dict[str, int]:
+    """Attackers, identities, sessions and tags that were ever stored, without counting rows.
+
+    Actors are numbered from 1 and their numbers never come back, so purged ones are in it; tags are those in force.
+    """
+    tags = connection.execute(select(func.coalesce(func.sum(rollup_fleet.c.count), 0))).scalar_one()
+    highest = {
+        name: connection.execute(select(func.coalesce(func.max(table.c.id), 0))).scalar_one()
+        for name, table in (("attackers", attacker), ("identities", identity), ("sessions", session))
+    }
+    return {"tags": int(tags), **highest}
+
+
 def technique_counts(connection: Connection, floor: float) -> list[TechniqueCount]:
     """The fleet's techniques at or above ``floor`` (rounded down to the edge of its band), most seen first."""
     return _technique_counts(connection, rollup_fleet, floor)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 
 from decnet import __version__
 from decnet.web.access.principal import Doorkeeper
+from decnet.web.feed import Feed
 from decnet.web.guard import Guard
 from decnet.web.problems import Problem, handle_faults
 from decnet.web.routes import ROUTERS
 from decnet.web.routes.auth import PATH
+from decnet.web.routes.metrics import ApiMetrics, Counted
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from typing import Any
 
     from starlette.types import ASGIApp
@@ -36,7 +41,15 @@ def make_app(place: WebPlace) -> ASGIApp:
 
 def bare_app(place: WebPlace) -> FastAPI:
     """The same without the guard, which knows its routes and describes them."""
+    feed = Feed(place)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with feed:
+            yield
+
     app = FastAPI(
+        lifespan=lifespan,
         title="DECNET TTP",
         version=__version__,
         description=_DESCRIPTION,
@@ -47,14 +60,25 @@ def bare_app(place: WebPlace) -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.place = place
+    app.state.feed = feed
+    app.state.metrics = ApiMetrics()
+    app.add_middleware(Counted, metrics=app.state.metrics)
     app.state.doorkeeper = Doorkeeper(place)
     handle_faults(app)
     routes = APIRouter(prefix=PATH)
     for router in ROUTERS:
         routes.include_router(router)
     app.include_router(routes)
+    app.state.methods_at = methods_at
     app.openapi = lambda: described(app)  # type: ignore[method-assign]
     return app
+
+
+def methods_at(path: str) -> set[str]:
+    """What may be asked of ``path``: the framework tells of the first of its routes alone."""
+    inner = path.removeprefix(PATH)
+    routes = (route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute))
+    return {method for route in routes if route.path_regex.match(inner) for method in route.methods or ()}
 
 
 def described(app: FastAPI) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def cursor_of(place: object) -> str:
 def place_in(cursor: str | None, shape: type[T]) -> T | None:
     """Where the page before ended.
 
-    :raises Refused: 400, the cursor is none of ours.
+    :raises Refused: 404, it ended nowhere: the cursor is none of ours.
     """
     if cursor is None:
         return None
@@ -48,7 +48,7 @@ def place_in(cursor: str | None, shape: type[T]) -> T | None:
         raw = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         return msgspec.msgpack.decode(raw, type=shape)
     except (msgspec.DecodeError, binascii.Error, UnicodeEncodeError):
-        raise Refused(400, "cursor: give the `next` of the page before, or nothing") from None
+        raise Refused(404, "there is no such page; give the `next` of the page before as cursor, or nothing") from None
 
 
 def page_of(rows: list[Any], limit: int, items: list[Item], place: object | None) -> Page[Item]:

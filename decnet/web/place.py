@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,6 +44,8 @@ class WebPlace:
     is_https: bool = False
     proxies: TrustedProxies = field(default_factory=TrustedProxies)
     keeps_secrets: bool = False
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the API is to end: streams end by themselves."""
     overlay: Path | None = None
     """Where the operator's own ATT&CK releases lie."""
 

@@ -58,7 +58,7 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": HTTPStatus(status).phrase, "content": body} for status in statuses}
 
 
-COMMON = responses(400, 401, 403, 408, 413, 429, 503)
+COMMON = responses(400, 401, 403, 404, 408, 413, 429, 503)
 """What any route that asks who is there may answer."""
 
 
@@ -79,9 +79,12 @@ def problem(
     return JSONResponse(body.model_dump(), status, headers, MEDIA_TYPE)
 
 
-async def _refused(_request: Request, error: Exception) -> JSONResponse:
+async def _refused(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these
-    return problem(error.status_code, str(error.detail), headers=error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(sorted(request.app.state.methods_at(request.scope["path"]))) or headers["Allow"]
+    return problem(error.status_code, str(error.detail), headers=headers)
 
 
 async def _malformed(_request: Request, error: Exception) -> JSONResponse:

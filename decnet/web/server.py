@@ -52,7 +52,7 @@ async def serve_app(
         port=port,
         http=_Impatient,
         ws="none",
-        lifespan="off",
+        lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,

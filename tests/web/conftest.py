@@ -78,7 +78,7 @@ async def served(folder: Path) -> AsyncIterator[tuple[WebPlace, str]]:
     stop = asyncio.Event()
     listening: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
     with open_installation(folder) as installation:
-        async with web_place(installation) as place:
+        async with web_place(installation, stop) as place:
             serving = asyncio.create_task(serve_app(make_app(place), "127.0.0.1", 0, stop, listening))
             host, port = await listening
             yield place, f"http://{host}:{port}{PATH}"
@@ -104,9 +104,12 @@ def empty_api(unused: Path, tmp_path: Path) -> Iterator[Api]:
 
 
 def _api(folder: Path) -> Iterator[Api]:
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(served(folder)) as (place, url):
-        with httpx.Client(base_url=url) as client:
-            yield Api(place, url, client)
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(served(folder)) as (place, url),
+        httpx.Client(base_url=url) as client,
+    ):
+        yield Api(place, url, client)
 
 
 @pytest.fixture

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from decnet.web.routes import accounts, auth, health
+from decnet.web.routes import accounts, auth, health, metrics, ops, stream
 
 ROUTERS = (
     auth.router,
+    stream.router,
+    ops.router,
     accounts.router,
     health.router,
+    metrics.router,
 )
 """All of them, in the order in which they are described."""

@@ -42,7 +42,7 @@ class User(BaseModel):
 class NewUser(BaseModel):
     """An account to be."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     name: _Name
     role: Role = "viewer"
@@ -58,7 +58,7 @@ class MadeUser(User):
 class UserChange(BaseModel):
     """What is left out stays. Every change ends the account's log-ins."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     role: Role | None = None
     password: _Password | None = None
@@ -79,7 +79,7 @@ class Key(BaseModel):
 class NewKey(BaseModel):
     """A key to be."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     name: _Label
     scope: Literal["viewer", "admin", "metrics"] = "viewer"
@@ -88,7 +88,7 @@ class NewKey(BaseModel):
 class NewSensor(BaseModel):
     """A sensor to be: its token hands in records as this sensor and can do nothing else."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     name: _Label
 
@@ -127,7 +127,7 @@ def add_user(body: NewUser, who: Admin, place: Place) -> MadeUser:
     return MadeUser(**_user(account).model_dump(), password=made)
 
 
-@router.patch("/users/{number}", responses=responses(404, 409))
+@router.patch("/users/{number}", responses=responses(409))
 def change_user(number: Number, body: UserChange, who: Admin, place: Place, keeper: Keeper) -> User:
     """Change an account's role or password, or disable it. The last administrator stays one."""
     now = place.clock()
@@ -156,7 +156,7 @@ def change_user(number: Number, body: UserChange, who: Admin, place: Place, keep
     return _user(changed)
 
 
-@router.delete("/users/{number}", status_code=204, responses=responses(404, 409))
+@router.delete("/users/{number}", status_code=204, responses=responses(409))
 def delete_user(number: Number, who: Admin, place: Place, keeper: Keeper) -> None:
     """Delete an account."""
 
@@ -183,7 +183,7 @@ def add_key(body: NewKey, who: Admin, place: Place) -> MadeKey:
     return make_key(place.database, body.name, body.scope, actor=who.actor, now=place.clock())
 
 
-@router.delete("/keys/{number}", status_code=204, responses=responses(404))
+@router.delete("/keys/{number}", status_code=204)
 def revoke_key(number: Number, who: Admin, place: Place, keeper: Keeper) -> None:
     """From now on the key is good for nothing."""
     _revoke(place, who, number, sensor=False)
@@ -202,7 +202,7 @@ def add_sensor(body: NewSensor, who: Admin, place: Place) -> MadeKey:
     return make_key(place.database, body.name, "sensor", actor=who.actor, now=place.clock())
 
 
-@router.delete("/sensors/{number}", status_code=204, responses=responses(404))
+@router.delete("/sensors/{number}", status_code=204)
 def revoke_sensor(number: Number, who: Admin, place: Place, keeper: Keeper) -> None:
     """From now on the sensor's token is good for nothing; what it handed in stays."""
     _revoke(place, who, number, sensor=True)

@@ -39,7 +39,9 @@ class Credentials(BaseModel):
     """Name and password of an account."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"name": "admin", "password": "correct horse battery"}]}
+        extra="forbid",
+        strict=True,
+        json_schema_extra={"examples": [{"name": "admin", "password": "correct horse battery"}]},
     )
 
     name: str = Field(max_length=64)
@@ -49,7 +51,7 @@ class Credentials(BaseModel):
 class RefreshBody(BaseModel):
     """For programs; a browser sends its cookie instead."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     refresh_token: str = Field(max_length=200)
 
