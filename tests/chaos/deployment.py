@@ -222,7 +222,7 @@ def _written(database: Database) -> int:
 
 def embedded(folder: Path, victims: Sequence[str] = ()) -> Deployment:
     """All workers in one process, on SQLite."""
-    return Deployment(folder, {"serve": ("serve", str(folder / "cowrie.json"))}, victims)
+    return Deployment(folder, {"serve": ("serve", "--no-web", str(folder / "cowrie.json"))}, victims)
 
 
 def distributed(folder: Path, servers: tuple[OwnServer, OwnServer], victims: Sequence[str] = ()) -> Deployment:

@@ -52,7 +52,7 @@ def ends_politely(program: subprocess.Popen[str]) -> bool:
 
 
 def test_a_mail_that_is_sent_to_the_served_decoy_is_tagged(tmp_path: Path) -> None:
-    program = started(tmp_path, "serve", "--decoys")
+    program = started(tmp_path, "serve", "--no-web", "--decoys")
     try:
         port = told(program, "decoy", "smtp")["port"]
         with smtplib.SMTP("127.0.0.1", port, timeout=10) as client:

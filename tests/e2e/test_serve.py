@@ -49,7 +49,7 @@ class Host:
     def running(self, *command: str, **own: str) -> Iterator[subprocess.Popen[str]]:
         """``decnet COMMAND`` once it says that it serves."""
         environment = os.environ | {"DECNET_DATA_DIR": str(self.folder / "data")} | own
-        line = [sys.executable, "-m", "decnet", *command, "--json"]
+        line = [sys.executable, "-m", "decnet", *command, *_without_web(command), "--json"]
         with (self.folder / "stderr").open("ab") as errors:
             process = subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
         with process:
@@ -82,6 +82,11 @@ class Host:
 
     def errors(self) -> str:
         return (self.folder / "stderr").read_text()
+
+
+def _without_web(command: tuple[str, ...]) -> list[str]:
+    """What is tested here is tagging; the API has tests of its own."""
+    return ["--no-web"] if command[0] == "serve" else []
 
 
 @pytest.fixture
