@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decnet.web.routes import accounts, auth, health, metrics, ops, stream
+from decnet.web.routes import accounts, auth, exports, health, metrics, ops, stream
 
 ROUTERS = (
     auth.router,
@@ -11,5 +11,6 @@ ROUTERS = (
     accounts.router,
     health.router,
     metrics.router,
+    exports.router,
 )
 """All of them, in the order in which they are described."""
