@@ -17,6 +17,7 @@ from decnet.web.problems import Problem, handle_faults
 from decnet.web.routes import ROUTERS
 from decnet.web.routes.auth import PATH
 from decnet.web.routes.metrics import ApiMetrics, Counted
+from decnet.web.rulebook import RuleBook
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -64,6 +65,7 @@ def bare_app(place: WebPlace) -> FastAPI:
     app.state.metrics = ApiMetrics()
     app.add_middleware(Counted, metrics=app.state.metrics)
     app.state.doorkeeper = Doorkeeper(place)
+    app.state.rulebook = RuleBook(place.rules, place.packs)
     handle_faults(app)
     routes = APIRouter(prefix=PATH)
     for router in ROUTERS:

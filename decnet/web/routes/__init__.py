@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decnet.web.routes import accounts, auth, exports, health, metrics, ops, stream
+from decnet.web.routes import accounts, auth, exports, health, metrics, ops, rules, stream
 
 ROUTERS = (
     auth.router,
@@ -12,5 +12,6 @@ ROUTERS = (
     health.router,
     metrics.router,
     exports.router,
+    rules.router,
 )
 """All of them, in the order in which they are described."""
