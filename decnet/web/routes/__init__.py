@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decnet.web.routes import accounts, auth, exports, health, metrics, ops, rules, stream
+from decnet.web.routes import accounts, auth, exports, health, intake, metrics, ops, rules, stream
 
 ROUTERS = (
     auth.router,
@@ -13,5 +13,6 @@ ROUTERS = (
     metrics.router,
     exports.router,
     rules.router,
+    intake.router,
 )
 """All of them, in the order in which they are described."""
