@@ -11,13 +11,14 @@ from uuid import UUID
 
 import typer
 
+from decnet.export.formats import FORMATS, Format, blocks, evidence_url
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from decnet.attack.catalog import Catalog
-    from decnet.db.tag_pages import Order
+    from decnet.db.engine import Database
     from decnet.export.navigator import Layer
-    from decnet.models.stored_tag import StoredTag, TagFilter
+    from decnet.models.stored_tag import TagFilter
 
 app = typer.Typer(help="Write stored tags for other tools.", no_args_is_help=True)
 
@@ -42,111 +43,63 @@ def navigator(
     output: Output = None,
 ) -> None:
     """A layer of the ATT&CK Navigator, one per release of ATT&CK."""
-    import msgspec
+    from decnet.export.navigator import layer_text
 
-    wanted = _filter(attacker, identity, campaign, min_confidence)
-    layers = _layers(wanted, latest=latest)
-    _write([msgspec.json.format(msgspec.json.encode(layers[0] if len(layers) == 1 else layers)) + b"\n"], output)
-
-
-@app.command()
-def stix(
-    *,
-    attacker: Attacker = None,
-    identity: Identity = None,
-    campaign: Campaign = None,
-    min_confidence: Floor = 0.6,
-    tlp: Marking = "amber",
-    output: Output = None,
-) -> None:
-    """A bundle of STIX 2.1: sightings of attack patterns, and what was observed."""
-    from decnet.db.tag_pages import Order
-    from decnet.export.stix import stix_bundle
-
-    wanted = _filter(attacker, identity, campaign, min_confidence)
-    _export(partial(stix_bundle, marking=_marking(tlp)), wanted, Order.OLDEST, output)
+    layers = _layers(_filter(attacker, identity, campaign, min_confidence), latest=latest)
+    _write([layer_text(layers)], output)
 
 
-@app.command()
-def misp(
-    *,
-    attacker: Attacker = None,
-    identity: Identity = None,
-    campaign: Campaign = None,
-    min_confidence: Floor = 0.6,
-    tlp: Marking = "amber",
-    output: Output = None,
-) -> None:
-    """Events of MISP, one per attacker and day, with galaxy tags and sightings."""
-    from decnet.db.tag_pages import Order
-    from decnet.export.misp import misp_events
+def _add(form: Format) -> None:
+    """A command that writes ``form``."""
 
-    wanted = _filter(attacker, identity, campaign, min_confidence)
-    _export(partial(misp_events, marking=_marking(tlp)), wanted, Order.ATTACKER, output)
+    @app.command(form.name, help=form.about)
+    def command(
+        *,
+        attacker: Attacker = None,
+        identity: Identity = None,
+        campaign: Campaign = None,
+        min_confidence: Floor = 0.6,
+        tlp: Marking = "amber",
+        output: Output = None,
+    ) -> None:
+        _export(form, _filter(attacker, identity, campaign, min_confidence), _marking(tlp), output)
 
 
-@app.command()
-def ecs(
-    *,
-    attacker: Attacker = None,
-    identity: Identity = None,
-    campaign: Campaign = None,
-    min_confidence: Floor = 0.6,
-    output: Output = None,
-) -> None:
-    """JSON lines in the Elastic Common Schema."""
-    from decnet.db.tag_pages import Order
-    from decnet.export.ecs import ecs_lines
-
-    _export(ecs_lines, _filter(attacker, identity, campaign, min_confidence), Order.OLDEST, output)
+for _form in FORMATS.values():
+    _add(_form)
 
 
-@app.command()
-def csv(
-    *,
-    attacker: Attacker = None,
-    identity: Identity = None,
-    campaign: Campaign = None,
-    min_confidence: Floor = 0.6,
-    output: Output = None,
-) -> None:
-    """A table that a spreadsheet opens, safe from formulas in what attackers typed."""
-    from decnet.db.tag_pages import Order
-    from decnet.export.table import table_lines
-
-    _export(table_lines, _filter(attacker, identity, campaign, min_confidence), Order.OLDEST, output)
-
-
-def _export(
-    pieces_of: Callable[[Iterable[StoredTag], Callable[[str], Catalog]], Iterator[bytes]],
-    wanted: TagFilter,
-    order: Order,
-    output: Path | None,
-) -> None:
+def _export(form: Format, wanted: TagFilter, marking: str, output: Path | None) -> None:
     from decnet.attack import catalog
     from decnet.cli.opening import open_installation
     from decnet.db.tag_pages import all_tags
 
     with open_installation() as installation:
-        overlay = installation.settings.folder / "attack"
-        load = cache(partial(catalog.load, overlay=overlay))
-        _write(pieces_of(all_tags(installation.database, wanted, order), load), output)
+        load = cache(partial(catalog.load, overlay=installation.settings.folder / "attack"))
+        tags = all_tags(installation.database, _in_force(installation.database, wanted), form.order)
+        _write(blocks(form.pieces(tags, load, marking)), output)
 
 
 def _layers(wanted: TagFilter, *, latest: bool) -> list[Layer]:
-    from decnet.attack import catalog
     from decnet.cli.opening import open_installation
     from decnet.db.views import techniques_of
-    from decnet.export.navigator import migrated_layers, navigator_layers
+    from decnet.export.navigator import layers_of
 
     with open_installation() as installation:
-        overlay = installation.settings.folder / "attack"
-        rows = installation.database.read(partial(techniques_of, wanted=wanted))
-    load = cache(partial(catalog.load, overlay=overlay))
-    if latest:
-        current = [load(release) for release in catalog.current_releases(overlay).values()]
-        return migrated_layers(rows, name="Honeypots", catalogs=current)
-    return navigator_layers(rows, name="Honeypots", catalog_of=load)
+        settings = installation.settings
+        known = _in_force(installation.database, wanted)
+        rows = installation.database.read(partial(techniques_of, wanted=known))
+    evidence = evidence_url(settings.web_url, known) if settings.web_url else None
+    return layers_of(rows, name="Honeypots", latest=latest, overlay=settings.folder / "attack", evidence=evidence)
+
+
+def _in_force(database: Database, wanted: TagFilter) -> TagFilter:
+    from decnet.db.owners import owner_in_force
+
+    known = database.read(partial(owner_in_force, wanted=wanted))
+    if known is None:
+        raise typer.BadParameter("nobody of that address or uuid is stored; 'decnet ttp export csv' names all")
+    return known
 
 
 def _filter(attacker: str | None, identity: str | None, campaign: str | None, floor: float) -> TagFilter:

@@ -46,14 +46,14 @@ def show(rule_id: Id, *, json: Json = False) -> None:
     import asyncio
 
     from decnet.cli.opening import open_rule_store
-    from decnet.ttp.cases import read_cases
+    from decnet.ttp.cases import cases_of
 
     with open_rule_store() as store:
         loaded = asyncio.run(store.load_compiled())
         rule = _rule(loaded, rule_id)
         history = asyncio.run(store.history(rule.rule_id))
         text = asyncio.run(store.text_of(rule.rule_id))
-    cases = read_cases(_case_path(rule)).cases
+    cases = cases_of(rule, _folders()).cases
     if json:
         facts = _row(rule, loaded) | {"text": text, "cases": len(cases), "history": [_record(each) for each in history]}
         print_json(facts)
@@ -102,14 +102,14 @@ def try_rules(
     json: Json = False,
 ) -> None:
     """Try the cases of rules, and show what was expected and what came. Exit code 1 when one does not hold."""
-    from decnet.ttp.cases import read_cases, try_cases
+    from decnet.ttp.cases import cases_of, try_cases
 
     loaded = _loaded()
     rules = [_rule(loaded, rule_id) for rule_id in rule_ids] if rule_ids else list(loaded.pack.rules)
     results: list[CaseResult] = []
     faults = [fault for fault in loaded.faults if not rule_ids or any(rule_id in fault for rule_id in rule_ids)]
     for rule in rules:
-        file = read_cases(_case_path(rule))
+        file = cases_of(rule, _folders())
         faults += map(str, file.faults)
         results += try_cases(rule, file)
     if json:
@@ -250,17 +250,6 @@ def _loaded() -> LoadedRules:
 
     with open_rule_store() as store:
         return asyncio.run(store.load_compiled())
-
-
-def _case_path(rule: CompiledRule) -> Path:
-    """The cases beside the rule's file; those of a text that came from a database stand in the packs of this host."""
-    from decnet.ttp.cases import case_path
-    from decnet.ttp.store.database import STORED
-
-    if rule.path.parent != STORED:
-        return case_path(rule.path)
-    places = [folder / "cases" / f"{rule.rule_id}.yaml" for folder in _folders()]
-    return next((place for place in places if place.exists()), places[0])
 
 
 def _rule(loaded: LoadedRules, rule_id: str) -> CompiledRule:

@@ -71,6 +71,7 @@ async def web_place(installation: Installation, stop: asyncio.Event) -> AsyncIte
     from decnet.attack import catalog
     from decnet.config import installation_key
     from decnet.models.proxies import TrustedProxies
+    from decnet.ttp.store.filesystem import default_rules_folder
     from decnet.web.place import WebPlace
 
     settings = installation.settings
@@ -94,6 +95,7 @@ async def web_place(installation: Installation, stop: asyncio.Event) -> AsyncIte
             keeps_secrets=settings.keeps_secrets,
             overlay=overlay,
             stop=stop,
+            packs=(settings.folder / "rules", settings.rules_dir or default_rules_folder()),
         )
     finally:
         await store.aclose()

@@ -13,6 +13,7 @@ from sqlalchemy import delete, exists, select
 from decnet.db.actors import Actors
 from decnet.db.dialect import dialect_of
 from decnet.db.epochs import MEMBERSHIP, begin_epoch
+from decnet.db.fires import ALL_TIME
 from decnet.db.leases import delete_old_leases
 from decnet.db.rollups import FLEET, FOLDED, SUMS, US_PER_DAY, US_PER_HOUR
 from decnet.db.tables import (
@@ -21,6 +22,7 @@ from decnet.db.tables import (
     event,
     identity,
     rollup_fleet_hour,
+    rule_fires,
     session,
     tag,
 )
@@ -69,10 +71,15 @@ def purge_attacker(database: Database, address: str, *, on_step: Callable[[int],
 
 
 def drop_old_hours(database: Database, *, now: int) -> int:
-    """Delete the fleet's sums per hour beyond :data:`HOURS_KEPT_DAYS` before ``now`` (µs); returns their number."""
+    """Delete sums per hour beyond :data:`HOURS_KEPT_DAYS` before ``now`` (µs); returns the number of the fleet's."""
     oldest = (now - HOURS_KEPT_DAYS * US_PER_DAY) // US_PER_HOUR
-    table = rollup_fleet_hour
-    return database.write(lambda connection: connection.execute(delete(table).where(table.c.hour < oldest)).rowcount)
+    fleet, fires = rollup_fleet_hour, rule_fires
+
+    def work(connection: Connection) -> int:
+        connection.execute(delete(fires).where(fires.c.hour > ALL_TIME, fires.c.hour < oldest))
+        return connection.execute(delete(fleet).where(fleet.c.hour < oldest)).rowcount
+
+    return database.write(work)
 
 
 def drop_old_leases(database: Database, *, now: int) -> int:
@@ -87,7 +94,7 @@ def fold_fleet_shards(database: Database) -> int:
 
 def fold_shards(connection: Connection) -> int:
     """One step of :func:`fold_fleet_shards`."""
-    return sum(_fold(connection, table) for table in FLEET)
+    return sum(_fold(connection, table) for table in (*FLEET, rule_fires))
 
 
 def compact(database: Database) -> None:

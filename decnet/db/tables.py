@@ -226,6 +226,18 @@ rollup_fleet_day = _rollup(
 )
 rollup_fleet = _rollup("rollup_fleet", _shard())  # over all time, sparing readers the days, decoys and kinds
 
+rule_fires = _table(
+    "rule_fires",
+    Column("hour", Integer, nullable=False),  # hours since 1970; 0 for all time
+    Column("rule_id", _text(16), nullable=False),
+    _shard(),
+    Column("count", BigInteger, nullable=False),
+    Column("max_confidence", Double, nullable=False),
+    Column("first_seen", BigInteger, nullable=False),
+    Column("last_seen", BigInteger, nullable=False),
+    PrimaryKeyConstraint("hour", "rule_id", "shard"),
+)
+
 log_position = _table(
     "log_position",
     Column("fingerprint", _text(64), primary_key=True),
@@ -511,4 +523,15 @@ audit = _table(
     Column("target", _text(255), nullable=False),
     Column("detail", LongText, nullable=False),
     numbered=True,
+)
+
+refusal = _table(
+    "refusal",
+    Column("sensor", _text(255), nullable=False),
+    Column("reason", _text(80), nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("first_seen", BigInteger, nullable=False),
+    Column("last_seen", BigInteger, nullable=False),
+    Column("example", LongText, nullable=False),  # the first one
+    PrimaryKeyConstraint("sensor", "reason"),
 )

@@ -6,7 +6,6 @@ are on an identity alone come last.
 
 from __future__ import annotations
 
-from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,7 +14,7 @@ from sqlalchemy import and_, func, or_, select
 
 from decnet.db.tables import attacker, campaign, identity, sensor, session, tag, ttp
 from decnet.models.actor import AttackerUuid, IdentityUuid, SessionUuid
-from decnet.models.stored_tag import StoredTag
+from decnet.models.stored_tag import Order, StoredTag
 from decnet.models.tag import TagUuid
 
 if TYPE_CHECKING:
@@ -32,14 +31,6 @@ if TYPE_CHECKING:
 PAGE = 1_000
 _decode = msgspec.json.Decoder(dict).decode
 _decoy = sensor.alias("decoy")
-
-
-class Order(Enum):
-    """In which order tags come."""
-
-    OLDEST = "oldest"
-    NEWEST = "newest"
-    ATTACKER = "attacker"
 
 
 class _Place(NamedTuple):

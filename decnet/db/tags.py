@@ -11,6 +11,7 @@ from sqlalchemy import delete, select, tuple_, update
 from decnet.db.actors import Anchor
 from decnet.db.dialect import Merge, dialect_of
 from decnet.db.epochs import RULE_FLOOR, begin_epoch, read_epochs
+from decnet.db.fires import add_fires
 from decnet.db.rollups import Counted, add_to_rollups, take_from_rollups
 from decnet.db.tables import rule_floor, ttp
 from decnet.db.tables import tag as tag_table
@@ -100,6 +101,7 @@ class TagWriter:
         ]
         with span("db.tags.rollups", tags=len(new)):
             add_to_rollups(connection, (counted for _, counted in new), self._shard)
+            add_fires(connection, (tag for tag, _ in new), self._shard)
         return [tag for tag, _ in new]
 
     def replace_tags(

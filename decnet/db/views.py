@@ -9,6 +9,7 @@ import msgspec
 from msgspec import structs
 from sqlalchemy import func, select
 
+from decnet.db.rollups import US_PER_DAY
 from decnet.db.tables import (
     attacker,
     campaign,
@@ -17,6 +18,7 @@ from decnet.db.tables import (
     rollup_attacker,
     rollup_campaign,
     rollup_fleet,
+    rollup_fleet_day,
     rollup_identity,
     rollup_session,
     session,
@@ -28,6 +30,8 @@ from decnet.models.rollup import TechniqueCount
 from decnet.models.tag import BAND_EDGES, shown_confidence
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlalchemy import ColumnElement, Table
     from sqlalchemy.engine import Connection
 
@@ -116,7 +120,10 @@ def techniques_of_attacker(connection: Connection, attacker_id: int, floor: floa
 
 
 def techniques_of(connection: Connection, wanted: TagFilter) -> list[TechniqueCount]:
-    """The same of the owner that ``wanted`` names, or of the fleet; of its other fields the confidence alone counts."""
+    """The same of the owner that ``wanted`` names, or of the fleet.
+
+    Of its other fields the confidence counts, and the times: days (UTC) that they reach into count as a whole.
+    """
     owners = (
         (wanted.attacker, attacker, rollup_attacker, rollup_attacker.c.attacker_id),
         (wanted.session, session, rollup_session, rollup_session.c.session_id),
@@ -126,8 +133,18 @@ def techniques_of(connection: Connection, wanted: TagFilter) -> list[TechniqueCo
     for uuid, table, sums, column in owners:
         if uuid is not None:
             number = select(table.c.id).where(table.c.uuid == uuid).scalar_subquery()
-            return _technique_counts(connection, sums, wanted.min_confidence, column == number)
-    return technique_counts(connection, wanted.min_confidence)
+            return _technique_counts(connection, sums, wanted.min_confidence, column == number, *_days(sums, wanted))
+    if wanted.since is None and wanted.until is None:
+        return technique_counts(connection, wanted.min_confidence)
+    days = rollup_fleet_day
+    return _technique_counts(connection, days, wanted.min_confidence, *_days(days, wanted))
+
+
+def _days(sums: Table, wanted: TagFilter) -> Iterator[ColumnElement[bool]]:
+    if wanted.since is not None:
+        yield sums.c.day >= wanted.since // US_PER_DAY
+    if wanted.until is not None:
+        yield sums.c.day < -(-wanted.until // US_PER_DAY)
 
 
 def _technique_counts(

@@ -24,20 +24,21 @@ ECS_VERSION = "8.17.0"
 _encode = msgspec.json.Encoder().encode
 
 
-def ecs_lines(tags: Iterable[StoredTag], catalog_of: Callable[[str], Catalog]) -> Iterator[bytes]:
+def ecs_lines(tags: Iterable[StoredTag], catalog_of: Callable[[str], Catalog], marking: str) -> Iterator[bytes]:
     """A line of JSON per tag.
 
     :raises CatalogueError: the release of a tag is not here.
     """
     for tag in tags:
-        yield _encode(ecs_event(tag, catalog_of(tag.attack_release))) + b"\n"
+        yield _encode(ecs_event(tag, catalog_of(tag.attack_release), marking)) + b"\n"
 
 
-def ecs_event(tag: StoredTag, catalog: Catalog) -> dict[str, Any]:
+def ecs_event(tag: StoredTag, catalog: Catalog, marking: str) -> dict[str, Any]:
     """``tag`` as a document."""
     event: dict[str, Any] = {
         "@timestamp": moment_text(tag.observed_at),
         "ecs": {"version": ECS_VERSION},
+        "tags": [f"tlp:{marking}"],
         "event": {
             "id": uuid_text(tag.uuid),
             "kind": "alert",

@@ -15,7 +15,7 @@ from decnet.models.finding import DAY_US, SECOND_US
 from decnet.models.ids import uuid_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from uuid import UUID
 
     from pymisp import MISPEvent
@@ -31,39 +31,70 @@ _UNDEFINED_THREAT, _COMPLETED, _OWN_ORGANISATION = 4, 2, 0
 def misp_events(tags: Iterable[StoredTag], catalog_of: Callable[[str], Catalog], marking: str) -> Iterator[bytes]:
     """``{"response": [event, …]}`` as JSON, in pieces; MISP's import takes it as it is.
 
-    ``tags`` come by attacker (:class:`~decnet.db.tag_pages.Order`), so that a day of one attacker stands together.
+    ``tags`` come by attacker (:class:`~decnet.models.stored_tag.Order`), so that a day of one attacker stands together.
 
     :raises CatalogueError: the release of a tag is not here.
     """
     yield b'{"response": ['
     for number, (_, group) in enumerate(groupby(tags, key=_owner_and_day)):
-        event = misp_event(list(group), catalog_of, marking)
+        event = misp_event(group, catalog_of, marking)
         yield (b",\n" if number else b"\n") + b'{"Event": ' + event.to_json().encode() + b"}"
     yield b"\n]}\n"
 
 
-def misp_event(tags: list[StoredTag], catalog_of: Callable[[str], Catalog], marking: str) -> MISPEvent:
-    """The event of ``tags``, all of one attacker (or one identity) and day."""
+def misp_event(tags: Iterable[StoredTag], catalog_of: Callable[[str], Catalog], marking: str) -> MISPEvent:
+    """The event of ``tags``, by time and all of one attacker (or one identity) and day; there is at least one."""
     from pymisp import MISPEvent
 
-    first = tags[0]
-    owner, day = _owner_and_day(first)
-    who = first.address or f"identity {uuid_text(first.identity_uuid)}"
+    day = _Day(catalog_of, tags)
+    owner, number = _owner_and_day(day.first)
+    who = day.first.address or f"identity {uuid_text(day.first.identity_uuid)}"
     event = MISPEvent()
-    event.uuid = str(stable_uuid("misp", owner, str(day)))
-    event.info = f"Honeypots: {who} on {moment(day * DAY_US):%Y-%m-%d}"
-    event.date = moment(day * DAY_US).date()
+    event.uuid = str(stable_uuid("misp", owner, str(number)))
+    event.info = f"Honeypots: {who} on {moment(number * DAY_US):%Y-%m-%d}"
+    event.date = moment(number * DAY_US).date()
     event.threat_level_id, event.analysis, event.distribution = _UNDEFINED_THREAT, _COMPLETED, _OWN_ORGANISATION
-    event.timestamp = max(tag.created_at for tag in tags) // SECOND_US
+    event.timestamp = day.written_at // SECOND_US
     for name in (f"tlp:{marking}", 'osint:source-type="automatic-analysis"'):
         event.add_tag(name)
-    for galaxy in sorted({_galaxy(tag, catalog_of) for tag in tags}):
+    for galaxy in sorted(day.galaxies):
         event.add_tag(galaxy)
-    if first.address is not None:
-        _add_address(event, first.address, tags)
-    for tag in _first_of_each_command(tags):
+    if day.first.address is not None:
+        _add_address(event, day.first.address, day.latest)
+    for tag in day.surest.values():
         _add_command(event, tag, catalog_of)
     return event
+
+
+class _Day:
+    """What an event tells of an attacker's day; not the tags themselves, of which there may be a million.
+
+    ``latest`` are the last tags by technique and decoy, ``surest`` those of each of the first command lines.
+    """
+
+    def __init__(self, catalog_of: Callable[[str], Catalog], tags: Iterable[StoredTag]) -> None:
+        self.galaxies: set[str] = set()
+        self.latest: dict[tuple[str, str], StoredTag] = {}
+        self.surest: dict[str, StoredTag] = {}
+        self.written_at = 0
+        first: StoredTag | None = None
+        for tag in tags:
+            first = first or tag
+            self.galaxies.add(_galaxy(tag, catalog_of))
+            self.latest[tag.attack_id, tag.decoy or ""] = tag
+            self.written_at = max(self.written_at, tag.created_at)
+            self._take_command(tag)
+        if first is None:
+            raise ValueError("an event of MISP is made of at least one tag; give those of one day")
+        self.first = first
+
+    def _take_command(self, tag: StoredTag) -> None:
+        line = _command_line(tag)
+        known = self.surest.get(line)
+        if line and (
+            (known is None and len(self.surest) < MAX_OBJECTS) or (known and tag.confidence > known.confidence)
+        ):
+            self.surest[line] = tag
 
 
 def _owner_and_day(tag: StoredTag) -> tuple[str, int]:
@@ -77,16 +108,14 @@ def _galaxy(tag: StoredTag, catalog_of: Callable[[str], Catalog]) -> str:
     return f'misp-galaxy:mitre-attack-pattern="{name} - {tag.attack_id}"'
 
 
-def _add_address(event: MISPEvent, address: str, tags: list[StoredTag]) -> None:
+def _add_address(event: MISPEvent, address: str, latest: Mapping[tuple[str, str], StoredTag]) -> None:
     from pymisp import MISPAttribute
 
     attribute = MISPAttribute()
     number = stable_uuid("misp-address", str(event.uuid))
     attribute.from_dict(type="ip-src", category="Network activity", value=address, uuid=str(number), to_ids=False)
     event.attributes.append(attribute)
-    seen = {(tag.attack_id, tag.decoy or "", tag.observed_at): tag for tag in tags}
-    latest = {(technique, decoy): tag for (technique, decoy, _), tag in sorted(seen.items(), key=lambda item: item[0])}
-    for (technique, decoy), tag in latest.items():
+    for (technique, decoy), tag in sorted(latest.items(), key=lambda item: item[0]):
         attribute.add_sighting(
             {
                 "uuid": str(_sighting_uuid(event, technique, decoy)),
@@ -99,16 +128,6 @@ def _add_address(event: MISPEvent, address: str, tags: list[StoredTag]) -> None:
 
 def _sighting_uuid(event: MISPEvent, technique: str, decoy: str) -> UUID:
     return stable_uuid("misp-sighting", str(event.uuid), technique, decoy)
-
-
-def _first_of_each_command(tags: list[StoredTag]) -> list[StoredTag]:
-    """The surest tag of each command line, in the order in which they were first seen."""
-    surest: dict[str, StoredTag] = {}
-    for tag in tags:
-        line = _command_line(tag)
-        if line and (line not in surest or tag.confidence > surest[line].confidence):
-            surest[line] = tag
-    return list(surest.values())[:MAX_OBJECTS]
 
 
 def _command_line(tag: StoredTag) -> str:

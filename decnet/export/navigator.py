@@ -7,25 +7,28 @@ What it leaves open:
 - a technique is shown only when one of its platforms is in the filter, so the filter names every platform of the
   release (``PRE``, where Reconnaissance lives, too): nothing that was seen is hidden;
 - annotations stand under the tactic that the tag names, so one technique may be in a layer once per tactic;
-- a parent that was not seen itself gets an entry without a score, which opens its sub-techniques.
+- a parent that was not seen itself gets an entry without a score, which opens its sub-techniques;
+- a technique's links lead to what was seen of it, where whoever makes the layer knows an address for that.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from decnet.attack.catalog import DEFAULT_RELEASE, load
+from decnet.attack.catalog import DEFAULT_RELEASE, current_releases, load
 from decnet.attack.files import write_whole
 from decnet.errors import CatalogueError
 from decnet.export.migration import migrated_counts
 from decnet.models.tag import MIN_STORED_CONFIDENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from decnet.attack.catalog import Catalog
@@ -42,6 +45,31 @@ _BY_SCORE_DESCENDING = 3
 
 Layer = dict[str, Any]
 """A layer as JSON has it."""
+EvidenceUrl = Callable[[str], str]
+"""Where the tags of a technique or sub-technique are to be read."""
+
+
+def layers_of(
+    rows: Sequence[TechniqueCount],
+    *,
+    name: str,
+    latest: bool,
+    overlay: Path | None,
+    evidence: EvidenceUrl | None = None,
+) -> list[Layer]:
+    """One layer per release that ``rows`` name or, with ``latest``, all told in the releases in use.
+
+    Releases that do not ship lie in ``overlay``.
+
+    :raises CatalogueError: a release is not here, or lacks what a row names.
+    """
+    current = list(current_releases(overlay).values())
+    if latest:
+        catalogs = [load(release, overlay) for release in current]
+        return migrated_layers(rows, name=name, catalogs=catalogs, evidence=evidence)
+    return navigator_layers(
+        rows, name=name, catalog_of=partial(load, overlay=overlay), empty_release=current[0], evidence=evidence
+    )
 
 
 def navigator_layers(
@@ -51,6 +79,7 @@ def navigator_layers(
     description: str = "",
     catalog_of: Callable[[str], Catalog] = load,
     empty_release: str = DEFAULT_RELEASE,
+    evidence: EvidenceUrl | None = None,
 ) -> list[Layer]:
     """One layer per release that ``rows`` name, by release; no rows make one empty layer of ``empty_release``.
 
@@ -67,12 +96,20 @@ def navigator_layers(
             catalog=catalog_of(release),
             name=name if len(groups) == 1 else f"{name} ({release})",
             description=description,
+            evidence=evidence,
         )
         for release, group in groups.items()
     ]
 
 
-def migrated_layers(rows: Sequence[TechniqueCount], *, name: str, catalogs: Sequence[Catalog]) -> list[Layer]:
+def migrated_layers(
+    rows: Sequence[TechniqueCount],
+    *,
+    name: str,
+    description: str = "",
+    catalogs: Sequence[Catalog],
+    evidence: EvidenceUrl | None = None,
+) -> list[Layer]:
     """One layer per catalogue that ``rows`` have something for, older releases told in it; none makes an empty first.
 
     Ids without a successor are named in the layer's metadata.
@@ -91,7 +128,11 @@ def migrated_layers(rows: Sequence[TechniqueCount], *, name: str, catalogs: Sequ
         catalog = by_domain[domain]
         found, lost = migrated_counts(group, catalog)
         layer = navigator_layer(
-            found, catalog=catalog, name=name if len(groups) <= 1 else f"{name} ({catalog.release})"
+            found,
+            catalog=catalog,
+            name=name if len(groups) <= 1 else f"{name} ({catalog.release})",
+            description=description,
+            evidence=evidence,
         )
         layer["metadata"] += _metadata(
             ("migrated to", catalog.release), *(("not in this release", one) for one in lost)
@@ -100,7 +141,14 @@ def migrated_layers(rows: Sequence[TechniqueCount], *, name: str, catalogs: Sequ
     return layers
 
 
-def navigator_layer(rows: Iterable[TechniqueCount], *, catalog: Catalog, name: str, description: str = "") -> Layer:
+def navigator_layer(
+    rows: Iterable[TechniqueCount],
+    *,
+    catalog: Catalog,
+    name: str,
+    description: str = "",
+    evidence: EvidenceUrl | None = None,
+) -> Layer:
     """The layer of ``rows``, all of ``catalog``'s release; rows of one technique under one tactic are added up.
 
     A score is the highest confidence, times 100. The same rows in any order make the same layer.
@@ -124,7 +172,7 @@ def navigator_layer(rows: Iterable[TechniqueCount], *, catalog: Catalog, name: s
         "sorting": _BY_SCORE_DESCENDING,
         "layout": {"layout": "side", "showID": True, "showName": True, "expandedSubtechniques": "annotated"},
         "hideDisabled": False,
-        "techniques": _entries(sums, catalog),
+        "techniques": _entries(sums, catalog, evidence),
         "gradient": {"colors": list(_COLOURS), "minValue": _LOWEST_SCORE, "maxValue": _HIGHEST_SCORE},
         "legendItems": _legend(),
         "showTacticRowBackground": False,
@@ -140,7 +188,13 @@ def write_layer(path: Path, layer: Layer | Sequence[Layer]) -> None:
 
     :raises OSError: it cannot be written; what stood there before still does.
     """
-    write_whole(path, msgspec.json.format(msgspec.json.encode(layer), indent=2) + b"\n")
+    write_whole(path, layer_text(layer))
+
+
+def layer_text(layer: Layer | Sequence[Layer]) -> bytes:
+    """The layer as UTF-8 JSON, or several as a list; a list of one is that one."""
+    alone = layer[0] if not isinstance(layer, dict) and len(layer) == 1 else layer
+    return msgspec.json.format(msgspec.json.encode(alone), indent=2) + b"\n"
 
 
 def _sums(rows: Iterable[TechniqueCount], catalog: Catalog) -> list[TechniqueCount]:
@@ -171,11 +225,11 @@ def _added(one: TechniqueCount, other: TechniqueCount) -> TechniqueCount:
     )
 
 
-def _entries(sums: Sequence[TechniqueCount], catalog: Catalog) -> list[Layer]:
+def _entries(sums: Sequence[TechniqueCount], catalog: Catalog, evidence: EvidenceUrl | None) -> list[Layer]:
     shortnames = {tactic.id: tactic.shortname for tactic in catalog.tactics}
     entries: list[Layer] = []
     for (tactic, parent), group in groupby(sums, key=lambda row: (catalog.tactic(row.tactic).id, row.technique_id)):
-        seen = [_entry(row, shortnames[tactic]) for row in group]
+        seen = [_entry(row, shortnames[tactic], evidence) for row in group]
         if seen[0]["techniqueID"] != parent:
             seen.insert(0, {"techniqueID": parent, "tactic": shortnames[tactic], "enabled": True})
         seen[0]["showSubtechniques"] = len(seen) > 1
@@ -183,9 +237,10 @@ def _entries(sums: Sequence[TechniqueCount], catalog: Catalog) -> list[Layer]:
     return entries
 
 
-def _entry(row: TechniqueCount, shortname: str) -> Layer:
+def _entry(row: TechniqueCount, shortname: str, evidence: EvidenceUrl | None) -> Layer:
     first, last = _iso(row.first_seen_us), _iso(row.last_seen_us)
     bump = [("lifted by providers", f"{row.intel_bump:.2f}")] if row.intel_bump else []
+    links = [{"label": "Evidence", "url": evidence(_full_id(row))}] if evidence is not None else []
     times = "once" if row.count == 1 else f"{row.count} times"
     return {
         "techniqueID": _full_id(row),
@@ -194,6 +249,7 @@ def _entry(row: TechniqueCount, shortname: str) -> Layer:
         "comment": f"Seen {times}, confidence up to {row.max_confidence:.2f}, first {first}, last {last}",
         "enabled": True,
         "metadata": _metadata(("count", str(row.count)), ("first seen", first), ("last seen", last), *bump),
+        **({"links": links} if links else {}),
         "showSubtechniques": False,
     }
 

@@ -98,7 +98,7 @@ class _Objects:
         data_refs = []
         if seen:
             data = self._observed_data(first, [one.id for one in seen])
-            yield from self._once(data)
+            yield data
             data_refs = [data.id]
         decoy = self._decoy(first.decoy) if first.decoy else self._producer
         yield from self._once(decoy)
@@ -107,7 +107,9 @@ class _Objects:
             yield self._sighting(tag, data_refs, decoy.id)
 
     def _once(self, one: _STIXBase21) -> Iterator[_STIXBase21]:
-        if one.id not in self._made and one is not self._producer:
+        if one.type == "process":  # of this event alone: to remember one per event is what memory has no end for
+            yield one
+        elif one.id not in self._made and one is not self._producer:
             self._made.add(one.id)
             yield one
 

@@ -36,20 +36,21 @@ COLUMNS = (
     "attack_release",
     "evidence",
     "tag",
+    "tlp",
 )
 
 _STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What makes a spreadsheet compute a cell: https://owasp.org/www-community/attacks/CSV_Injection."""
 
 
-def table_lines(tags: Iterable[StoredTag], catalog_of: Callable[[str], Catalog]) -> Iterator[bytes]:
-    """The head, then a line per tag, in UTF-8 with CRLF.
+def table_lines(tags: Iterable[StoredTag], catalog_of: Callable[[str], Catalog], marking: str) -> Iterator[bytes]:
+    """The head, then a line per tag, in UTF-8 with CRLF; each says with whom it may be shared.
 
     :raises CatalogueError: the release of a tag is not here.
     """
     yield _line(COLUMNS)
     for tag in tags:
-        yield _line(map(harmless_cell, _cells(tag, catalog_of)))
+        yield _line(map(harmless_cell, (*_cells(tag, catalog_of), marking)))
 
 
 def harmless_cell(text: str) -> str:

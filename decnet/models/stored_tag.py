@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any
 
 import msgspec
 
 from decnet.models.actor import AttackerUuid, CampaignUuid, IdentityUuid, SessionUuid
 from decnet.models.tag import DEFAULT_CONFIDENCE_FLOOR, TagKey, TagUuid
+
+
+class Order(Enum):
+    """In which order tags come; by attacker, those on an identity alone come last."""
+
+    OLDEST = "oldest"
+    NEWEST = "newest"
+    ATTACKER = "attacker"
 
 
 class StoredTag(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,7 +29,7 @@ from decnet.ttp.store.yaml_file import read_yaml
 from decnet.ttp.tables import PackTables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from decnet.models.artifact import Digest
@@ -147,6 +147,14 @@ def case_path(rule_path: Path) -> Path:
     return rule_path.parent.parent / "cases" / f"{rule_path.stem}.yaml"
 
 
+def cases_of(rule: CompiledRule, folders: Sequence[Path]) -> CaseFile:
+    """The cases beside the rule's file; those of a text that came from a database stand in one of these packs."""
+    if rule.path.exists():
+        return read_cases(case_path(rule.path))
+    places = [folder / "cases" / f"{rule.rule_id}.yaml" for folder in folders]
+    return read_cases(next((place for place in places if place.exists()), case_path(rule.path)))
+
+
 def read_cases(path: Path) -> CaseFile:
     """The cases in ``path``; those that are faulty are left out."""
     found = read_rule_file(path)
@@ -189,7 +197,7 @@ def try_cases(rule: CompiledRule, file: CaseFile) -> list[CaseResult]:
     """
     pack = Pack((rule,), rule.rule_id)
     mails = _CaseMails(file.cases)
-    bound = bind_rule(rule, PackTables([rule.path.parent.parent]), replace(CASE_JOINS, mails=mails, bodies=mails))
+    bound = bind_rule(rule, PackTables([file.path.parent.parent]), replace(CASE_JOINS, mails=mails, bodies=mails))
     engines = _Engines(RuleEngine(pack, engine="re2"), SessionEngine(pack), LifterEngine([bound]))
     waits = bool(waiting_predicates(rule))
     return [_try(rule, engines, f"{file.path}:{line}", case, waits=waits) for line, case in file.cases]

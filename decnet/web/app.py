@@ -17,6 +17,8 @@ from decnet.web.problems import Problem, handle_faults
 from decnet.web.routes import ROUTERS
 from decnet.web.routes.auth import PATH
 from decnet.web.routes.metrics import ApiMetrics, Counted
+from decnet.web.rulebook import RuleBook
+from decnet.workers.handed import IntakeDesk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -64,6 +66,14 @@ def bare_app(place: WebPlace) -> FastAPI:
     app.state.metrics = ApiMetrics()
     app.add_middleware(Counted, metrics=app.state.metrics)
     app.state.doorkeeper = Doorkeeper(place)
+    app.state.rulebook = RuleBook(place.rules, place.packs)
+    app.state.desk = IntakeDesk(
+        place.database,
+        place.digest,
+        clock=place.clock,
+        artifacts=place.artifacts,
+        keep_secrets=place.keeps_secrets,
+    )
     handle_faults(app)
     routes = APIRouter(prefix=PATH)
     for router in ROUTERS:

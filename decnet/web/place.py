@@ -48,6 +48,8 @@ class WebPlace:
     """Set when the API is to end: streams end by themselves."""
     overlay: Path | None = None
     """Where the operator's own ATT&CK releases lie."""
+    packs: tuple[Path, ...] = ()
+    """Where rules lie with their cases and figures, the operator's own first."""
 
 
 def web_place(request: Request) -> WebPlace:

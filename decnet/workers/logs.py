@@ -112,6 +112,11 @@ class LogRun(ABC):
         self._on_progress = on_progress
         self._sources: dict[str, Source] = {}
 
+    @property
+    def digest(self) -> SecretDigest:
+        """What replaces secrets; keeps them where they are to be kept."""
+        return self._digest
+
     @abstractmethod
     def store(self, ready: Ready, mark: Callable[[Connection], None]) -> Stored:
         """Store ``ready`` and call ``mark``, which stores how far the log was read, in the same transaction.
@@ -146,7 +151,7 @@ class LogRun(ABC):
                 else:
                     batches = self.prepared(part, again=again, wait_for_stop=wait_for_stop)
                 for ready in batches:
-                    self._take(ready, report)
+                    self.take(ready, report)
             except InputRefused as error:
                 report.refuse(UNREADABLE, str(error))
         report.seconds = time.monotonic() - started
@@ -166,7 +171,7 @@ class LogRun(ABC):
             refusals = list(batch.refusals)
             if source is None and batch.lines:
                 source = self._source_for(batch.lines, path)
-            events = self._events_of(batch, source, refusals) if source is not None else []
+            events = self.events_of(batch, source, refusals) if source is not None else []
             resumed_at = start.line - 1 if start is not None and reader.has_resumed else 0
             yield Ready(
                 len(batch.lines) + len(batch.refusals),
@@ -213,7 +218,7 @@ class LogRun(ABC):
         source.file = path
         return source
 
-    def _take(self, ready: Ready, report: FileReport) -> None:
+    def take(self, ready: Ready, report: FileReport) -> None:
         """Store a batch and count what came of it."""
         report.lines += ready.lines
         report.resumed_at = ready.resumed_at or report.resumed_at
@@ -240,7 +245,7 @@ class LogRun(ABC):
         if self._on_progress is not None:
             self._on_progress(report, end)
 
-    def _events_of(self, batch: LineBatch, source: Source, refusals: list[Refusal]) -> list[Event]:
+    def events_of(self, batch: LineBatch, source: Source, refusals: list[Refusal]) -> list[Event]:
         """The events of a batch, its mails kept; lines that give none are added to ``refusals``.
 
         A last line without newline is being written right now: the batch ends before it, so it is read again when

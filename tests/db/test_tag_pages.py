@@ -8,11 +8,11 @@ import pytest
 
 from decnet.db.actors import Actors
 from decnet.db.membership import write_memberships
-from decnet.db.tag_pages import PAGE, Order, all_tags, tag_at, tag_page
+from decnet.db.tag_pages import PAGE, all_tags, tag_at, tag_page
 from decnet.db.tags import TagWriter
 from decnet.intake.store import Intake
 from decnet.models.actor import attacker_uuid, identity_uuid
-from decnet.models.stored_tag import TagFilter
+from decnet.models.stored_tag import Order, TagFilter
 from tests.events import NOON, SECOND, a_command, a_tag
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from tests.export.stored import HOSTILE, stored_tags
 
 
 def test_a_table_has_a_line_per_tag_and_reads_back() -> None:
-    text = b"".join(table_lines(stored_tags(60), load)).decode()
+    text = b"".join(table_lines(stored_tags(60), load, "amber")).decode()
     head, *lines = csv.reader(io.StringIO(text, newline=""))
     assert tuple(head) == COLUMNS
     assert len(lines) == 60
@@ -20,7 +20,7 @@ def test_a_table_has_a_line_per_tag_and_reads_back() -> None:
 
 
 def test_no_cell_is_a_formula() -> None:
-    text = b"".join(table_lines(stored_tags(60), load)).decode()
+    text = b"".join(table_lines(stored_tags(60), load, "amber")).decode()
     for line in csv.reader(io.StringIO(text, newline="")):
         assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) for cell in line)
     assert harmless_cell("=1+1") == "'=1+1"
@@ -28,7 +28,7 @@ def test_no_cell_is_a_formula() -> None:
 
 
 def test_an_ecs_event_names_technique_and_sub_technique_in_their_places() -> None:
-    event = json.loads(list(ecs_lines(stored_tags(2), load))[1])
+    event = json.loads(list(ecs_lines(stored_tags(2), load, "amber"))[1])
     assert event["@timestamp"] == "2026-11-18T12:00:00.000000Z"
     assert event["source"]["ip"] == "198.51.100.7"
     (technique,) = event["threat"]["technique"]
@@ -39,5 +39,5 @@ def test_an_ecs_event_names_technique_and_sub_technique_in_their_places() -> Non
 
 
 def test_an_ecs_line_is_one_line() -> None:
-    lines = list(ecs_lines(stored_tags(3 * len(HOSTILE)), load))
+    lines = list(ecs_lines(stored_tags(3 * len(HOSTILE)), load, "amber"))
     assert all(line.count(b"\n") == 1 and line.endswith(b"}\n") for line in lines)

@@ -134,6 +134,15 @@ def test_what_providers_lift_is_told_apart_from_the_score() -> None:
     assert {"name": "lifted by providers", "value": "0.05"} in found["metadata"]
 
 
+def test_entries_lead_to_their_evidence_and_mitres_reader_takes_that(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [seen("TA0002", "T1059", "T1059.004"), seen("TA0011", "T1105")]
+    layer = navigator_layer(rows, catalog=load(), name="honeypots", evidence="https://decnet.example.org/{}".format)
+    assert "links" not in entry(layer, "T1059")
+    assert entry(layer, "T1059.004")["links"] == [{"label": "Evidence", "url": "https://decnet.example.org/T1059.004"}]
+    assert len(Layer(layer).to_dict()["techniques"]) == 3
+    assert capsys.readouterr().out == ""
+
+
 def test_rows_of_one_technique_are_added_up() -> None:
     layer = layer_of(
         seen("TA0011", "T1105", count=2, confidence=0.5, hour=4),

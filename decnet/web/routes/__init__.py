@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decnet.web.routes import accounts, auth, health, metrics, ops, stream
+from decnet.web.routes import accounts, auth, exports, health, intake, metrics, ops, rules, stream
 
 ROUTERS = (
     auth.router,
@@ -11,5 +11,8 @@ ROUTERS = (
     accounts.router,
     health.router,
     metrics.router,
+    exports.router,
+    rules.router,
+    intake.router,
 )
 """All of them, in the order in which they are described."""
