@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decnet.web.routes import accounts, auth, health, metrics, ops, stream
+from decnet.web.routes import accounts, actors, auth, health, metrics, ops, search, sessions, stream, ttp
 
 ROUTERS = (
     auth.router,
@@ -11,5 +11,9 @@ ROUTERS = (
     accounts.router,
     health.router,
     metrics.router,
+    ttp.router,
+    actors.router,
+    sessions.router,
+    search.router,
 )
 """All of them, in the order in which they are described."""
