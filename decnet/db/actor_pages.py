@@ -181,7 +181,7 @@ def _walk(
     found: list[int] = []
     place = after
     is_plain = owner is attacker.c.id and wanted.address is None and wanted.technique is None
-    size = limit if is_plain else _CHUNK
+    size = limit if is_plain else min(2 * limit, _CHUNK)  # most attackers are the only one of their identity
     for _ in range(_MOST_CHUNKS):
         chunk = connection.execute(_chunk(wanted, place, size, owner)).all()
         rows = [row for row in chunk if row.is_wanted]
@@ -193,7 +193,7 @@ def _walk(
                     return found, (row.last_seen, row.id)
         if len(chunk) < size:
             return found, None
-        place = chunk[-1].last_seen, chunk[-1].id
+        place, size = (chunk[-1].last_seen, chunk[-1].id), _CHUNK
     return found, place
 
 

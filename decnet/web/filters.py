@@ -1,4 +1,7 @@
-"""What may be asked of lists: the same names, bounds and meanings on every route that has them."""
+"""What may be asked of lists: the same names, bounds and meanings on every route that has them.
+
+The functions are asynchronous although they wait for nothing: others run in a thread, which costs more than they do.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ ObservedAt = Annotated[int, Path(**_MOMENTS, description="µs UTC.")]
 TechniqueInPath = Annotated[str, Path(pattern=TECHNIQUE_PATTERN, examples=["T1059.004"])]
 
 
-def sums_filter(
+async def sums_filter(
     *,
     tactic: Tactic = None,
     min_confidence: MinConfidence = DEFAULT_CONFIDENCE_FLOOR,
@@ -50,7 +53,7 @@ def sums_filter(
     return TagFilter(tactic=tactic, min_confidence=min_confidence, since=since, until=until)
 
 
-def fleet_filter(
+async def fleet_filter(
     *,
     tactic: Tactic = None,
     min_confidence: MinConfidence = DEFAULT_CONFIDENCE_FLOOR,
@@ -70,7 +73,7 @@ def fleet_filter(
     )
 
 
-def tag_filter(
+async def tag_filter(
     *,
     technique: Technique = None,
     tactic: Tactic = None,
@@ -92,7 +95,7 @@ def tag_filter(
     )
 
 
-def owned_tag_filter(
+async def owned_tag_filter(
     *,
     min_confidence: MinConfidence = DEFAULT_CONFIDENCE_FLOOR,
     source_kind: SourceKind = None,

@@ -50,8 +50,8 @@ class WebPlace:
     """Where the operator's own ATT&CK releases lie."""
 
 
-def web_place(request: Request) -> WebPlace:
-    """What the application of ``request`` works with."""
+async def web_place(request: Request) -> WebPlace:
+    """What the application of ``request`` works with; asynchronous, since a thread would cost more than the look."""
     place: WebPlace = request.app.state.place
     return place
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from decnet.db.views import technique_counts
+from decnet.web.pages import cursor_of
 from tests.databases import rows
 from tests.web.pages import all_items, got, refused
 
@@ -153,11 +154,19 @@ def test_activity_counts_the_tags_of_each_tactic(viewer: httpx.Client, bucket: s
     assert answer["bucket"] == bucket
 
 
-def test_activity_tells_a_time_that_is_too_long(viewer: httpx.Client) -> None:
-    assert refused(viewer, "/ttp/activity", bucket="hour", since=0, until=401 * DAY_US // 24) == 400
-    assert refused(viewer, "/ttp/activity", bucket="day", since=0, until=401 * DAY_US) == 400
-    assert refused(viewer, "/ttp/activity", bucket="hour", decoy="x") == 400
+def test_activity_of_a_long_time_is_that_of_its_newest_part(viewer: httpx.Client) -> None:
+    for bucket, length in (("hour", DAY_US // 24), ("day", DAY_US)):
+        answer = got(viewer, "/ttp/activity", bucket=bucket, since=0)
+        assert answer["until"] - answer["since"] == 400 * length
+        assert answer["items"]
+    assert got(viewer, "/ttp/activity", bucket="hour", since=9, until=7)["items"] == []
+
+
+def test_activity_by_decoy_comes_by_the_day(viewer: httpx.Client) -> None:
     assert got(viewer, "/ttp/activity", decoy="x")["items"] == []
+    answer = got(viewer, "/ttp/activity", bucket="hour", source_kind="command")
+    assert answer["bucket"] == "day"
+    assert sum(one["count"] for one in answer["items"]) == sum(techniques(viewer, source_kind="command").values())
 
 
 def test_an_empty_store_has_empty_answers(empty_api: Api) -> None:
@@ -195,9 +204,14 @@ def test_what_is_malformed_is_refused(viewer: httpx.Client) -> None:
         {"until": 2**53},
         {"limit": 0},
         {"limit": 1_001},
-        {"cursor": "gA"},
-        {"cursor": "*"},
         {"decoy": "a\0b"},
         {"source_kind": "Command"},
     ):
         assert refused(viewer, "/ttp/tags", **query) == 400, query
+
+
+def test_a_cursor_that_is_none_of_ours_leads_nowhere(viewer: httpx.Client) -> None:
+    forged = [cursor_of(place) for place in ((2**60, 1), (-(2**60), b"x" * 16), (1, b"x" * 17), (b"x" * 15,), "x")]
+    for path in ("/ttp/tags", "/attackers", "/identities", "/campaigns", "/sessions", "/events"):
+        for cursor in ("gA", "*", "kgEC" * 3, *forged):
+            assert refused(viewer, path, cursor=cursor) == 404, path

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 router = APIRouter(prefix="/ttp", tags=["techniques"], responses=COMMON)
 
+BucketSize = Literal["hour", "day"]
 _Scope = Literal["attacker", "identity", "campaign", "session"]
 _MOST_BUCKETS = 400
 _DAYS_SHOWN = 30
@@ -60,7 +61,7 @@ class Activity(BaseModel):
 
     since: int
     until: int
-    bucket: Literal["hour", "day"]
+    bucket: BucketSize
     items: list[Bucket]
 
 
@@ -98,14 +99,12 @@ def activity(
     request: Request,
     place: Place,
     wanted: OfFleet,
-    bucket: Annotated[
-        Literal["hour", "day"] | None, Query(description="By default hours for up to three days.")
-    ] = None,
+    bucket: Annotated[BucketSize | None, Query(description="By default hours for up to three days.")] = None,
 ) -> Response:
     """How many tags there were over time, by tactic; by default the 30 days up to the newest tag.
 
-    `since` and `until` are rounded out to whole buckets, of which there may be 400. Hours are kept for 14 days, and
-    are not told apart by decoy or source kind.
+    Of a time longer than 400 buckets the newest are read; `since`, `until` and `bucket` of the answer say what was,
+    rounded out to whole buckets. Hours are kept for 14 days; with a decoy or a source kind there are days alone.
     """
 
     def work(connection: Connection) -> Activity:
@@ -113,8 +112,8 @@ def activity(
         if until is None:
             until = (sums.last_seen(connection) or place.clock()) + 1
         since = max(0, until - _DAYS_SHOWN * US_PER_DAY) if wanted.since is None else wanted.since
-        size = bucket or _bucket_for(wanted, until - since)
-        _refuse_too_much(wanted, size, until - since)
+        size = _bucket(bucket, wanted, until - since)
+        since = max(since, until - _MOST_BUCKETS * _LENGTHS[size])
         bounded = msgspec.structs.replace(wanted, since=since, until=until)
         rows = sums.activity(connection, bounded, size)
         items = [
@@ -192,17 +191,8 @@ def _is_named(row: Seen, text: str) -> bool:
     return any(text in name.casefold() for name in (row.name, row.technique_id, row.sub_technique_id or "") if name)
 
 
-def _bucket_for(wanted: TagFilter, length: int) -> Literal["hour", "day"]:
-    is_whole = wanted.decoy is None and wanted.source_kind is None
-    return "hour" if is_whole and length <= sums.MOST_HOURS_US else "day"
-
-
-def _refuse_too_much(wanted: TagFilter, bucket: Literal["hour", "day"], length: int) -> None:
-    """Nothing, unless the answer would be too long or is not known.
-
-    :raises Refused: 400.
-    """
-    if length > _MOST_BUCKETS * _LENGTHS[bucket]:
-        raise Refused(400, f"since: more than {_MOST_BUCKETS} of a bucket; ask for a shorter time or for days")
-    if bucket == "hour" and (wanted.decoy is not None or wanted.source_kind is not None):
-        raise Refused(400, "bucket: hours do not tell decoys or source kinds apart; ask for days")
+def _bucket(asked: BucketSize | None, wanted: TagFilter, length: int) -> BucketSize:
+    """The bucket that is asked for where it is kept; else hours for a short time, days for a long one."""
+    if wanted.decoy is not None or wanted.source_kind is not None:
+        return "day"
+    return asked or ("hour" if length <= sums.MOST_HOURS_US else "day")
