@@ -123,16 +123,16 @@ def _database(backend: str) -> Iterator[Database]:
 
 def _curve(database: Database, most: int) -> list[Point]:
     chance = random.Random(7)
-    sessions = _store_sessions(database, chance)
+    sessions = store_sessions(database, chance)
     writer = TagWriter(Actors(), shard=0 if database.is_embedded else 3)
     points, rows = [], 0
     for point in [point for point in POINTS if point <= most]:
         while rows < point:
-            _timed_batch(database, writer, _tags(chance, sessions, rows))
+            _timed_batch(database, writer, batch_of_tags(chance, sessions, rows))
             rows += BATCH
         rates = []
         for _ in range(WINDOW):
-            rates.append(BATCH / _timed_batch(database, writer, _tags(chance, sessions, rows)))
+            rates.append(BATCH / _timed_batch(database, writer, batch_of_tags(chance, sessions, rows)))
             rows += BATCH
         fifths = [statistics.harmonic_mean(rates[start::5]) for start in range(5)]
         points.append(Point(point, statistics.median(fifths), min(fifths), max(fifths)))
@@ -142,8 +142,8 @@ def _curve(database: Database, most: int) -> list[Point]:
 def _rate_of_two(database: Database) -> float:
     """Rows per second when one batch is prepared while the other is stored, as workers do."""
     chance = random.Random(7)
-    sessions = _store_sessions(database, chance)
-    batches = [_tags(chance, sessions, 20_000_000 + number * BATCH) for number in range(2 * WINDOW)]
+    sessions = store_sessions(database, chance)
+    batches = [batch_of_tags(chance, sessions, 20_000_000 + number * BATCH) for number in range(2 * WINDOW)]
     writers = [TagWriter(Actors(), shard=number + 4) for number in range(2)]
     started = time.perf_counter()
     with ThreadPoolExecutor(2) as lanes:
@@ -168,7 +168,7 @@ def _timed_batch(database: Database, writer: TagWriter, tags: list[TTPTag]) -> f
     return took
 
 
-def _store_sessions(database: Database, chance: random.Random) -> list[Event]:
+def store_sessions(database: Database, chance: random.Random) -> list[Event]:
     """One event of each session: what tags need of it; attackers are as uneven as real ones."""
     events = [_event(number, _address(chance)) for number in range(SESSIONS)]
     actors = Actors()
@@ -191,7 +191,7 @@ def _event(number: int, address: str) -> Event:
     return Event(key, at, sensor, sensor, "ssh", address, 4711, session, native, COMMAND, CommandPayload("id"), 0)
 
 
-def _tags(chance: random.Random, sessions: list[Event], first: int) -> list[TTPTag]:
+def batch_of_tags(chance: random.Random, sessions: list[Event], first: int) -> list[TTPTag]:
     """A batch as a busy fleet writes it: in order of time, a few sessions at once, a few tags per command."""
     live = [sessions[(first // 25 + number) % len(sessions)] for number in range(60)]
     step = DAY_US // TAGS_PER_DAY

@@ -67,65 +67,71 @@ class CampaignRow:
 
 def identities(connection: Connection, *, limit: int, least: int = 2) -> list[IdentityRow]:
     """Up to ``limit`` identities of at least ``least`` attackers, those with the most attackers first."""
-    many = func.count().label("many")
-    sums = (many, func.min(attacker.c.first_seen), func.max(attacker.c.last_seen), func.sum(attacker.c.event_count))
-    query = (
-        select(identity.c.id, identity.c.uuid, campaign.c.uuid, *sums)
-        .select_from(
-            attacker.join(identity, identity.c.id == attacker.c.identity_id).join(
-                campaign, campaign.c.id == identity.c.campaign_id
-            )
-        )
-        .group_by(identity.c.id, identity.c.uuid, campaign.c.uuid)
-        .having(many >= least)
-        .order_by(many.desc(), identity.c.id)
-        .limit(limit)
-    )
-    rows = connection.execute(query).all()
-    numbers = [row[0] for row in rows]
-    tags, names = _tags(connection, rollup_identity, numbers), _first_addresses(connection, identity, numbers)
-    why = _why(connection, _WHY_IDENTITY, numbers)
-    return [
-        IdentityRow(uuid, of, count, names[number], first, last, int(events), *tags.get(number, (0, 0)), why[number])
-        for number, uuid, of, count, first, last, events in rows
-    ]
+    query = _identities().having(least <= _ATTACKERS).order_by(_ATTACKERS.desc(), identity.c.id).limit(limit)
+    return list(_identity_rows(connection, query).values())
+
+
+def identities_numbered(connection: Connection, numbers: Sequence[int]) -> dict[int, IdentityRow]:
+    """Those of the identities ``numbers`` that have attackers."""
+    return _identity_rows(connection, _identities().where(attacker.c.identity_id.in_(numbers)))
 
 
 def campaigns(connection: Connection, *, limit: int, least: int = 2) -> list[CampaignRow]:
     """Up to ``limit`` campaigns of at least ``least`` identities, those with the most identities first."""
-    many = func.count(identity.c.id.distinct()).label("many")
-    sums = (
-        many,
-        func.count(),
-        func.min(attacker.c.first_seen),
-        func.max(attacker.c.last_seen),
-        func.sum(attacker.c.event_count),
-    )
-    query = (
-        select(campaign.c.id, campaign.c.uuid, *sums)
-        .select_from(
-            attacker.join(identity, identity.c.id == attacker.c.identity_id).join(
-                campaign, campaign.c.id == identity.c.campaign_id
-            )
-        )
-        .group_by(campaign.c.id, campaign.c.uuid)
-        .having(many >= least)
-        .order_by(many.desc(), campaign.c.id)
-        .limit(limit)
-    )
+    query = _campaigns().having(least <= _IDENTITIES).order_by(_IDENTITIES.desc(), campaign.c.id).limit(limit)
+    return list(_campaign_rows(connection, query).values())
+
+
+def campaigns_numbered(connection: Connection, numbers: Sequence[int]) -> dict[int, CampaignRow]:
+    """Those of the campaigns ``numbers`` that have attackers."""
+    return _campaign_rows(connection, _campaigns().where(identity.c.campaign_id.in_(numbers)))
+
+
+_ATTACKERS = func.count()
+_IDENTITIES = func.count(identity.c.id.distinct())
+_SEEN = (func.min(attacker.c.first_seen), func.max(attacker.c.last_seen), func.sum(attacker.c.event_count))
+_JOINED = attacker.join(identity, identity.c.id == attacker.c.identity_id).join(
+    campaign, campaign.c.id == identity.c.campaign_id
+)
+
+
+def _identities() -> Select[Any]:
+    keys = (identity.c.id, identity.c.uuid, campaign.c.uuid)
+    return select(*keys, _ATTACKERS, *_SEEN).select_from(_JOINED).group_by(*keys)
+
+
+def _campaigns() -> Select[Any]:
+    keys = (campaign.c.id, campaign.c.uuid)
+    return select(*keys, _IDENTITIES, _ATTACKERS, *_SEEN).select_from(_JOINED).group_by(*keys)
+
+
+def _identity_rows(connection: Connection, query: Select[Any]) -> dict[int, IdentityRow]:
     rows = connection.execute(query).all()
     numbers = [row[0] for row in rows]
-    tags, names = _tags(connection, rollup_campaign, numbers), _first_addresses(connection, campaign, numbers)
+    tags, names = tag_sums(connection, rollup_identity, numbers), _first_addresses(connection, identity, numbers)
+    why = _why(connection, _WHY_IDENTITY, numbers)
+    return {
+        number: IdentityRow(
+            uuid, of, count, names[number], first, last, int(events), *tags.get(number, (0, 0)), why[number]
+        )
+        for number, uuid, of, count, first, last, events in rows
+    }
+
+
+def _campaign_rows(connection: Connection, query: Select[Any]) -> dict[int, CampaignRow]:
+    rows = connection.execute(query).all()
+    numbers = [row[0] for row in rows]
+    tags, names = tag_sums(connection, rollup_campaign, numbers), _first_addresses(connection, campaign, numbers)
     why = _why(connection, _WHY_CAMPAIGN, numbers)
-    return [
-        CampaignRow(
+    return {
+        number: CampaignRow(
             uuid, count, attackers, names[number], first, last, int(events), *tags.get(number, (0, 0)), why[number]
         )
         for number, uuid, count, attackers, first, last, events in rows
-    ]
+    }
 
 
-def _tags(connection: Connection, table: Table, numbers: Sequence[int]) -> Mapping[int, tuple[int, int]]:
+def tag_sums(connection: Connection, table: Table, numbers: Sequence[int]) -> Mapping[int, tuple[int, int]]:
     """Tags, and different techniques (a sub-technique is one of its own), of each owner."""
     owner = next(iter(table.primary_key))
     use = (ttp.c.technique_id, ttp.c.sub_technique_id)
@@ -142,18 +148,20 @@ def _tags(connection: Connection, table: Table, numbers: Sequence[int]) -> Mappi
 
 
 def _first_addresses(connection: Connection, owners: Table, numbers: Sequence[int]) -> Mapping[int, tuple[str, ...]]:
+    owner = attacker.c.identity_id if owners is identity else identity.c.campaign_id
+    place = func.row_number().over(partition_by=owner, order_by=(attacker.c.first_seen, attacker.c.id))
+    ranked = (
+        select(owner.label("owner"), attacker.c.address, place.label("place"))
+        .select_from(attacker.join(identity, identity.c.id == attacker.c.identity_id))
+        .where(owner.in_(numbers))
+        .subquery()
+    )
+    of = ranked.c
+    query = select(of.owner, of.address).where(of.place <= MOST_NAMED).order_by(of.owner, of.place)
     found: dict[int, tuple[str, ...]] = defaultdict(tuple)
-    for number in numbers:
-        found[number] = tuple(connection.execute(_addresses(owners, number)).scalars())
+    for number, address in connection.execute(query):
+        found[number] += (address,)
     return found
-
-
-def _addresses(owners: Table, number: int) -> Select[Any]:
-    query = select(attacker.c.address).order_by(attacker.c.first_seen, attacker.c.id).limit(MOST_NAMED)
-    if owners is identity:
-        return query.where(attacker.c.identity_id == number)
-    members = select(identity.c.id).where(identity.c.campaign_id == number)
-    return query.where(attacker.c.identity_id.in_(members))
 
 
 def _why(connection: Connection, sql: str, numbers: Sequence[int]) -> Mapping[int, tuple[str, ...]]:

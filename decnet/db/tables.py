@@ -113,6 +113,7 @@ attacker = _actor(
     Column("last_seen", BigInteger, nullable=False),
     Column("event_count", BigInteger, nullable=False),
     Column("intel_bump", Double, nullable=False, server_default="0"),  # added by views, see db/views.py
+    Index(None, "last_seen"),
 )
 
 session = _actor(
@@ -120,7 +121,7 @@ session = _actor(
     Column("native_id", _text(255), nullable=False),
     Column("sensor_id", BigKey, ForeignKey("sensor.id"), nullable=False),
     Column("decky_id", BigKey, ForeignKey("sensor.id"), nullable=False),
-    Column("attacker_id", BigKey, ForeignKey("attacker.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("attacker_id", BigKey, ForeignKey("attacker.id", ondelete="CASCADE"), nullable=False),
     Column("protocol", _text(32), nullable=False),
     Column("src_port", Integer),
     Column("started_at", BigInteger, nullable=False),
@@ -132,6 +133,8 @@ session = _actor(
     Column("login_failed_count", BigInteger, nullable=False),
     Column("login_success_count", BigInteger, nullable=False),
     Column("file_count", BigInteger, nullable=False),
+    Index(None, "started_at"),
+    Index(None, "attacker_id", "started_at"),
 )
 
 event = _table(

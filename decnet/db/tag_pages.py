@@ -189,11 +189,14 @@ def _of_identities(are_heads: ColumnElement[bool]) -> ColumnElement[bool]:
 
 
 def _what(wanted: TagFilter) -> Iterator[ColumnElement[bool]]:
+    uses = select(ttp.c.id)  # looked up once, where a condition on the joined row would be looked at for every tag
     if wanted.technique is not None:
         column = ttp.c.sub_technique_id if "." in wanted.technique else ttp.c.technique_id
-        yield column == wanted.technique
+        uses = uses.where(column == wanted.technique)
     if wanted.tactic is not None:
-        yield ttp.c.tactic == wanted.tactic
+        uses = uses.where(ttp.c.tactic == wanted.tactic)
+    if wanted.technique is not None or wanted.tactic is not None:
+        yield tag.c.ttp_id.in_(uses)
     if wanted.source_kind is not None:
         yield tag.c.source_kind == wanted.source_kind
     if wanted.decoy is not None:

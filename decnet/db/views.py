@@ -109,12 +109,12 @@ def stored_totals(connection: Connection) -> dict[str, int]:
 
 def technique_counts(connection: Connection, floor: float) -> list[TechniqueCount]:
     """The fleet's techniques at or above ``floor`` (rounded down to the edge of its band), most seen first."""
-    return _technique_counts(connection, rollup_fleet, floor)
+    return sum_techniques(connection, rollup_fleet, floor)
 
 
 def techniques_of_attacker(connection: Connection, attacker_id: int, floor: float) -> list[TechniqueCount]:
     """The same of one attacker, by what is stored, and by how much providers lift it for those who look."""
-    counts = _technique_counts(connection, rollup_attacker, floor, rollup_attacker.c.attacker_id == attacker_id)
+    counts = sum_techniques(connection, rollup_attacker, floor, rollup_attacker.c.attacker_id == attacker_id)
     bump = connection.execute(select(attacker.c.intel_bump).where(attacker.c.id == attacker_id)).scalar() or 0.0
     return [structs.replace(count, intel_bump=bump) for count in counts] if bump else counts
 
@@ -133,11 +133,11 @@ def techniques_of(connection: Connection, wanted: TagFilter) -> list[TechniqueCo
     for uuid, table, sums, column in owners:
         if uuid is not None:
             number = select(table.c.id).where(table.c.uuid == uuid).scalar_subquery()
-            return _technique_counts(connection, sums, wanted.min_confidence, column == number, *_days(sums, wanted))
+            return sum_techniques(connection, sums, wanted.min_confidence, column == number, *_days(sums, wanted))
     if wanted.since is None and wanted.until is None:
         return technique_counts(connection, wanted.min_confidence)
     days = rollup_fleet_day
-    return _technique_counts(connection, days, wanted.min_confidence, *_days(days, wanted))
+    return sum_techniques(connection, days, wanted.min_confidence, *_days(days, wanted))
 
 
 def _days(sums: Table, wanted: TagFilter) -> Iterator[ColumnElement[bool]]:
@@ -147,9 +147,10 @@ def _days(sums: Table, wanted: TagFilter) -> Iterator[ColumnElement[bool]]:
         yield sums.c.day < -(-wanted.until // US_PER_DAY)
 
 
-def _technique_counts(
+def sum_techniques(
     connection: Connection, table: Table, floor: float, *where: ColumnElement[bool]
 ) -> list[TechniqueCount]:
+    """Each technique use that the rows of a roll-up ``where`` count, most seen first."""
     sums = table.c
     total = func.sum(sums.count)
     summed = (
@@ -160,7 +161,7 @@ def _technique_counts(
             func.min(sums.first_seen).label("first"),
             func.max(sums.last_seen).label("last"),
         )
-        .where(sums.band >= _band_of(floor), *where)
+        .where(sums.band >= band_of(floor), *where)
         .group_by(sums.ttp_id)
         .having(total > 0)
         .subquery()
@@ -254,5 +255,6 @@ def _command_text(connection: Connection, source_id: str) -> str | None:
     return msgspec.json.decode(payload, type=CommandPayload).command_text if payload else None
 
 
-def _band_of(floor: float) -> int:
+def band_of(floor: float) -> int:
+    """The lowest band that a view with that floor reads."""
     return max((number for number, edge in enumerate(BAND_EDGES) if edge <= floor), default=0)

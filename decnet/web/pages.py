@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 from fastapi import Query
@@ -23,6 +23,25 @@ Cursor = Annotated[
     str | None,
     Query(max_length=_MAX_CURSOR, description="`next` of the page before; the filters must be the same."),
 ]
+
+
+At = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
+"""A number within a cursor, which anybody may have written: one that every database takes."""
+Id = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+
+
+class TimePlace(NamedTuple):
+    """Where a list by time ended: the time (µs UTC) and the number of the last row."""
+
+    at: At
+    number: At
+
+
+class KeyPlace(NamedTuple):
+    """Where a list by time ended: the time (µs UTC) and the id of the last row."""
+
+    at: At
+    id: Id
 
 
 class Page(BaseModel, Generic[Item]):

@@ -52,8 +52,8 @@ class WebPlace:
     """Where rules lie with their cases and figures, the operator's own first."""
 
 
-def web_place(request: Request) -> WebPlace:
-    """What the application of ``request`` works with."""
+async def web_place(request: Request) -> WebPlace:
+    """What the application of ``request`` works with; asynchronous, since a thread would cost more than the look."""
     place: WebPlace = request.app.state.place
     return place
 

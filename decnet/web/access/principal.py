@@ -102,7 +102,7 @@ class Doorkeeper:
         return who
 
 
-def doorkeeper(request: Request) -> Doorkeeper:
+async def doorkeeper(request: Request) -> Doorkeeper:
     """The one of this application."""
     keeper: Doorkeeper = request.app.state.doorkeeper
     return keeper
@@ -117,7 +117,7 @@ async def asking(
 
     :raises Refused: 401 for nobody we know, 403 for a change by cookie without the CSRF token.
     """
-    keeper = doorkeeper(request)
+    keeper = await doorkeeper(request)
     token = getattr(bearer, "credentials", None)
     if token is not None:
         who = await keeper.by_token(token)

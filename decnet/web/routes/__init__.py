@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from decnet.web.routes import accounts, auth, exports, health, intake, metrics, ops, rules, stream
+from decnet.web.routes import (
+    accounts,
+    actors,
+    auth,
+    exports,
+    health,
+    intake,
+    metrics,
+    ops,
+    rules,
+    search,
+    sessions,
+    stream,
+    ttp,
+)
 
 ROUTERS = (
     auth.router,
+    ttp.router,
+    rules.router,
+    exports.router,
+    actors.router,
+    sessions.router,
+    search.router,
     stream.router,
+    intake.router,
     ops.router,
     accounts.router,
     health.router,
     metrics.router,
-    exports.router,
-    rules.router,
-    intake.router,
 )
 """All of them, in the order in which they are described."""

@@ -8,7 +8,7 @@ from alembic import op
 from decnet.db.migrations.columns import LONG_TEXT, OPTIONS, text
 
 revision = "0015"
-down_revision = "0013"
+down_revision = "0014"
 
 _US_PER_HOUR = 3_600_000_000
 _SUMS = ("count", "max_confidence", "first_seen", "last_seen")
