@@ -19,7 +19,7 @@ from decnet.models.stored_tag import StoredTag
 from decnet.models.tag import TagUuid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     from sqlalchemy import ColumnElement, Row, Select
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from decnet.models.tag import TagKey
 
 PAGE = 1_000
+_KEYS = 100
 _decode = msgspec.json.Decoder(dict).decode
 _decoy = sensor.alias("decoy")
 
@@ -66,6 +67,16 @@ def tag_at(connection: Connection, key: TagKey) -> StoredTag | None:
     observed_at, uuid = key
     row = connection.execute(_columns().where(tag.c.observed_at == observed_at, tag.c.uuid == uuid)).one_or_none()
     return _stored(row) if row is not None else None
+
+
+def tags_at(connection: Connection, keys: Sequence[TagKey]) -> list[StoredTag]:
+    """Those of ``keys`` that are stored and in force, in the order of time."""
+    found: list[StoredTag] = []
+    for start in range(0, len(keys), _KEYS):
+        part = keys[start : start + _KEYS]
+        wanted = or_(*(and_(tag.c.observed_at == at, tag.c.uuid == uuid) for at, uuid in part))
+        found += map(_stored, connection.execute(_columns().where(tag.c.superseded.is_(False), wanted)))
+    return sorted(found, key=lambda one: one.key)
 
 
 def all_tags(database: Database, wanted: TagFilter, order: Order = Order.OLDEST) -> Iterator[StoredTag]:
