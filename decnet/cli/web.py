@@ -68,6 +68,7 @@ async def web_place(installation: Installation) -> AsyncIterator[WebPlace]:
 
     :raises DecnetError: the settings, the bus or the catalogue cannot be used.
     """
+    from decnet.alerts.target import AllowedNetworks
     from decnet.attack import catalog
     from decnet.config import installation_key
     from decnet.models.proxies import TrustedProxies
@@ -91,6 +92,7 @@ async def web_place(installation: Installation) -> AsyncIterator[WebPlace]:
             hosts=_hosts(settings.web_url, settings.web_listen),
             is_https=settings.web_url.startswith("https://"),
             proxies=TrustedProxies(settings.proxies),
+            alert_networks=AllowedNetworks(settings.alert_networks),
             keeps_secrets=settings.keeps_secrets,
             overlay=overlay,
         )

@@ -22,7 +22,7 @@ from decnet.models.tag import TagUuid
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from sqlalchemy import Update
+    from sqlalchemy import Select, Update
     from sqlalchemy.engine import Connection
 
     from decnet.models.hook import DeliveryKind, DeliveryState, NewHook
@@ -250,7 +250,16 @@ def replay_delivery(connection: Connection, delivery_id: int, *, now: int) -> No
 
 def delete_ended(connection: Connection, state: DeliveryState, *, before: int, limit: int) -> int:
     """Delete up to ``limit`` deliveries that ended in ``state`` before then (µs); returns how many that were."""
-    query = select(_DELIVERY.id).where(_DELIVERY.state == state, _DELIVERY.ended_at < before).limit(limit)
+    ended = (_DELIVERY.state == state, _DELIVERY.ended_at < before)
+    return _delete_numbers(connection, select(_DELIVERY.id).where(*ended).limit(limit))
+
+
+def delete_deliveries(connection: Connection, hook_id: int, *, limit: int) -> int:
+    """Delete up to ``limit`` deliveries of a hook; returns how many that were."""
+    return _delete_numbers(connection, select(_DELIVERY.id).where(_DELIVERY.hook_id == hook_id).limit(limit))
+
+
+def _delete_numbers(connection: Connection, query: Select[tuple[int]]) -> int:
     numbers = list(connection.execute(query).scalars())
     if numbers:
         connection.execute(delete(hook_delivery).where(_DELIVERY.id.in_(numbers)))

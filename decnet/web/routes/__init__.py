@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from decnet.web.routes import accounts, auth, health
+from decnet.web.routes import accounts, auth, health, webhooks
 
 ROUTERS = (
     auth.router,
     accounts.router,
     health.router,
+    webhooks.router,
 )
 """All of them, in the order in which they are described."""
