@@ -133,6 +133,7 @@ class AlertsWorker:
         self._wanted = asyncio.Event()
         self._sending: dict[int, asyncio.Task[None]] = {}
         self._tidied_at = 0
+        self._windows_at = 0
         self.counters = Counters()
         self.delivered = 0
         self.failed = 0
@@ -302,6 +303,9 @@ class AlertsWorker:
     async def _close_windows(self) -> None:
         """Tell of each minute that is over how many alerts it held back."""
         now = self._clock()
+        if now < self._windows_at:
+            return
+        self._windows_at = now + int(self._pace.poll_s * _S)
         hooks = await asyncio.to_thread(self._database.read, active_hooks)
         if any(hook.window.held and is_over(hook.window, now) for hook in hooks):
             await asyncio.to_thread(self._database.write, partial(_tell_windows, now=now))
