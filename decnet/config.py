@@ -85,6 +85,8 @@ class Settings(BaseSettings):
     """How browsers and programs reach the API, ``https://decnet.example.org`` (default: by the name of this host)."""
     trusted_proxies: str = ""
     """Addresses and networks of proxies whose ``X-Forwarded-For`` is believed, with commas between them."""
+    webhook_networks: str = ""
+    """Addresses and networks that alerts may go to although they are private, with commas between them."""
     store_secrets: Literal["digest", "clear"] = "digest"
     """Whether passwords are stored as digests only, or what they stand for as well, in a table of its own."""
     abuseipdb_api_key: SecretStr = SecretStr("")
@@ -166,6 +168,11 @@ class Settings(BaseSettings):
     def proxies(self) -> tuple[str, ...]:
         """The proxies that are trusted, as written."""
         return tuple(name.strip() for name in self.trusted_proxies.split(",") if name.strip())
+
+    @property
+    def alert_networks(self) -> tuple[str, ...]:
+        """The networks that alerts may go to although they are private, as written."""
+        return tuple(name.strip() for name in self.webhook_networks.split(",") if name.strip())
 
 
 def load_settings() -> Settings:

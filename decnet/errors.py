@@ -14,6 +14,8 @@
     │   ├── BusUnavailable        out of reach or without room for now: the same call may succeed later
     │   └── PartitionLost         another process reads on from here: what was done must not be committed
     ├── ProviderFailed        a provider of threat intelligence gave no usable answer; it is asked again later
+    ├── TargetRefused         a receiver of alerts where nothing may be sent
+    ├── DeliveryFailed        a receiver did not take an alert; it is tried again later
     ├── WorkerEnded           a worker in a process of its own ended by itself
     └── SettingsError         a setting with an unusable value
 
@@ -86,6 +88,23 @@ class ProviderFailed(DecnetError):
     def __init__(self, message: str, *, retry_after_s: float | None = None, is_about_address: bool = False) -> None:
         self.retry_after_s = retry_after_s
         self.is_about_address = is_about_address
+        super().__init__(message)
+
+
+class TargetRefused(DecnetError):
+    """A receiver of alerts at an address that nothing may be sent to, or one that cannot be understood."""
+
+
+class DeliveryFailed(DecnetError):
+    """A receiver did not take an alert.
+
+    ``retry_after_s`` is how long it wants to be left alone, where it says so. ``is_about_alert`` is set where the fault
+    lies in this alert: it may take others.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None, is_about_alert: bool = False) -> None:
+        self.retry_after_s = retry_after_s
+        self.is_about_alert = is_about_alert
         super().__init__(message)
 
 

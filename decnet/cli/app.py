@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from decnet import __version__
-from decnet.cli import access, attack, canary, database, decoy, intel, serve, sources, ttp, web
+from decnet.cli import access, attack, canary, database, decoy, intel, serve, sources, ttp, web, webhook
 from decnet.cli.terminal import shown
 from decnet.errors import DecnetError
 
@@ -35,6 +35,7 @@ app.add_typer(intel.app, name="intel")
 app.add_typer(access.users, name="user")
 app.add_typer(access.keys, name="key")
 app.add_typer(access.sensors, name="sensor")
+app.add_typer(webhook.app, name="webhook")
 app.add_typer(serve.app)
 app.add_typer(web.app)
 

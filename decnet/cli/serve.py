@@ -69,7 +69,7 @@ def serve_all(
 @app.command()
 def worker(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="intake, attribute, ttp, cluster, enrich, rules or relay.")
+        str, typer.Argument(metavar="NAME", help="intake, attribute, ttp, cluster, enrich, alerts, rules or relay.")
     ],
     files: Logs = None,
     *,

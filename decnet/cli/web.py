@@ -68,6 +68,7 @@ async def web_place(installation: Installation, stop: asyncio.Event) -> AsyncIte
 
     :raises DecnetError: the settings, the bus or the catalogue cannot be used.
     """
+    from decnet.alerts.target import AllowedNetworks
     from decnet.attack import catalog
     from decnet.config import installation_key
     from decnet.models.proxies import TrustedProxies
@@ -92,6 +93,7 @@ async def web_place(installation: Installation, stop: asyncio.Event) -> AsyncIte
             hosts=_hosts(settings.web_url, settings.web_listen),
             is_https=settings.web_url.startswith("https://"),
             proxies=TrustedProxies(settings.proxies),
+            alert_networks=AllowedNetworks(settings.alert_networks),
             keeps_secrets=settings.keeps_secrets,
             overlay=overlay,
             stop=stop,

@@ -538,3 +538,43 @@ refusal = _table(
     Column("example", LongText, nullable=False),  # the first one
     PrimaryKeyConstraint("sensor", "reason"),
 )
+
+hook = _table(
+    "hook",
+    _id(),
+    Column("name", _text(255), nullable=False),
+    Column("url", LongText, nullable=False),
+    Column("format", _text(16), nullable=False),
+    Column("wanted", LongText, nullable=False),
+    Column("per_minute", Integer, nullable=False),
+    Column("salt", DigestBytes, nullable=False),
+    Column("created_by", _text(120), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("disabled_at", BigInteger),
+    Column("window_since", BigInteger, nullable=False),
+    Column("window_sent", BigInteger, nullable=False),
+    Column("window_held", BigInteger, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("closed_until", BigInteger, nullable=False),
+    numbered=True,
+)
+
+hook_delivery = _table(
+    "hook_delivery",
+    _id(),
+    Column("hook_id", BigKey, ForeignKey("hook.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", _text(16), nullable=False),
+    Column("tag_at", BigInteger),  # with the uuid the key of a tag, NULL for what is about none
+    Column("tag_uuid", UuidBytes),
+    Column("detail", LongText),
+    Column("state", _text(16), nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("error", _text(500), nullable=False),
+    UniqueConstraint("hook_id", "tag_at", "tag_uuid"),  # a tag that is announced again is told once
+    Index(None, "hook_id", "state", "id"),
+    Index(None, "state", "ended_at"),
+    numbered=True,
+)

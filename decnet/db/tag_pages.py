@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from decnet.models.tag import TagKey
 
 PAGE = 1_000
+_KEYS = 100
 _decode = msgspec.json.Decoder(dict).decode
 _decoy = sensor.alias("decoy")
 
@@ -60,12 +61,13 @@ def tag_at(connection: Connection, key: TagKey) -> StoredTag | None:
 
 
 def tags_at(connection: Connection, keys: Sequence[TagKey]) -> list[StoredTag]:
-    """The tags of these keys that are stored, in order of time; each key is a look-up, so a few at once."""
-    if not keys:
-        return []
-    mine = or_(*(and_(tag.c.observed_at == at, tag.c.uuid == uuid) for at, uuid in keys))
-    query = _columns().where(mine).order_by(tag.c.observed_at, tag.c.uuid)
-    return [_stored(row) for row in connection.execute(query)]
+    """Those of ``keys`` that are stored and in force, in the order of time."""
+    found: list[StoredTag] = []
+    for start in range(0, len(keys), _KEYS):
+        part = keys[start : start + _KEYS]
+        wanted = or_(*(and_(tag.c.observed_at == at, tag.c.uuid == uuid) for at, uuid in part))
+        found += map(_stored, connection.execute(_columns().where(tag.c.superseded.is_(False), wanted)))
+    return sorted(found, key=lambda one: one.key)
 
 
 def all_tags(database: Database, wanted: TagFilter, order: Order = Order.OLDEST) -> Iterator[StoredTag]:

@@ -33,7 +33,7 @@ from decnet.models.announcement import Tagged
 from decnet.telemetry import logger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Sequence
     from types import TracebackType
 
     from decnet.models.message import Message
@@ -59,7 +59,7 @@ MOST_READERS = 100
 _KEPT = 2_000
 _WAITING = 500
 _TAGS_PER_SECOND = 200
-_PER_QUERY = 50
+_MOST_NAMED = 50
 _QUIET_S = 15.0
 _AFTER_FAULT_S = 2.0
 _PATIENCE_S = 5.0
@@ -215,11 +215,8 @@ class Feed:
         items = [msgspec.msgpack.decode(item, type=Tagged) for item in message.items]
         keys = [key for item in items for key in item.tags]
         taken = self._rationed(keys)
-        told: list[tuple[str, object]] = []
-        for start in range(0, len(taken), _PER_QUERY):
-            part = taken[start : start + _PER_QUERY]
-            found = await asyncio.to_thread(self._place.database.read, partial(tags_at, keys=part))
-            told += [("tag", tag_line(tag)) for tag in found]
+        found = await asyncio.to_thread(self._place.database.read, partial(tags_at, keys=taken)) if taken else []
+        told: list[tuple[str, object]] = [("tag", tag_line(tag)) for tag in found]
         if len(taken) < len(keys):
             told.append(("more", {"tags": len(keys) - len(taken)}))
         return told
@@ -263,12 +260,8 @@ def _plain(value: object) -> object:
     if isinstance(value, bytes):
         return _text(value) if len(value) == _UUID_BYTES else value.hex()
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in _first(value)]
+        return [_plain(one) for one in value[:_MOST_NAMED]]
     return value
-
-
-def _first(values: Sequence[object]) -> Iterable[object]:
-    return values[:_PER_QUERY]
 
 
 def _text(uuid: bytes | None) -> str | None:

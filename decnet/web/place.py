@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
+from decnet.alerts.target import AllowedNetworks
 from decnet.models.proxies import TrustedProxies
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class WebPlace:
     hosts: tuple[str, ...]
     is_https: bool = False
     proxies: TrustedProxies = field(default_factory=TrustedProxies)
+    alert_networks: AllowedNetworks = field(default_factory=AllowedNetworks)
+    """Where alerts may go."""
     keeps_secrets: bool = False
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the API is to end: streams end by themselves."""

@@ -17,6 +17,8 @@ from decnet.db.outbox import backlog
 from decnet.errors import BusUnavailable, DecnetError, StorageUnavailable
 from decnet.telemetry import logger
 from decnet.ttp.live import watch_store
+from decnet.workers.alerts import DURABLE as ALERTS
+from decnet.workers.alerts import AlertsWorker
 from decnet.workers.attribute import DURABLE as ATTRIBUTE
 from decnet.workers.attribute import AttributionWorker
 from decnet.workers.children import keep_child
@@ -195,6 +197,33 @@ async def _enrich(place: Workplace, stop: asyncio.Event) -> None:
         await worker.run(place.bus, stop)
 
 
+async def _alerts(place: Workplace, stop: asyncio.Event) -> None:
+    from decnet.alerts.target import AllowedNetworks
+    from decnet.attack import catalog
+    from decnet.config import installation_key
+    from decnet.workers.sending import Sender
+
+    assert place.settings is not None  # noqa: S101 - whoever sends has settings: they say where it may
+    overlay = place.settings.folder / "attack"
+    worker = AlertsWorker(
+        place.database,
+        Sender(AllowedNetworks(place.settings.alert_networks)),
+        key=installation_key(place.settings),
+        catalog_of=partial(catalog.load, overlay=overlay),
+        newest=catalog.load(catalog.current_releases(overlay)["enterprise"], overlay),
+        holder=f"alerts-{socket.gethostname()}-{os.getpid()}",
+        clock=place.clock,
+    )
+
+    async def tell() -> str:
+        if not worker.is_reading:
+            return "nothing to tell: there is no hook, or another process is at work"
+        return f"{await _lag_text(place.bus, ALERTS)}; {worker.delivered:,} delivered, {worker.failed:,} failed tries"
+
+    async with _telling("alerts", tell):
+        await worker.run(place.bus, stop)
+
+
 async def _rules(place: Workplace, stop: asyncio.Event) -> None:
     worker = RulesWorker(place.database, place.store, clock=place.clock)
 
@@ -224,6 +253,7 @@ WORKERS: Mapping[str, Callable[[Workplace, asyncio.Event], Coroutine[Any, Any, N
     "ttp": _ttp,
     "cluster": _cluster,
     "enrich": _enrich,
+    "alerts": _alerts,
     "rules": _rules,
     "relay": _relay,
 }

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy.engine import Connection
 
-HEAD = "0015"
+HEAD = "0016"
 """The newest schema version; a test holds it to the files in ``versions/``."""
 
 

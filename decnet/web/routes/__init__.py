@@ -16,6 +16,7 @@ from decnet.web.routes import (
     sessions,
     stream,
     ttp,
+    webhooks,
 )
 
 ROUTERS = (
@@ -31,6 +32,7 @@ ROUTERS = (
     ops.router,
     accounts.router,
     health.router,
+    webhooks.router,
     metrics.router,
 )
 """All of them, in the order in which they are described."""
