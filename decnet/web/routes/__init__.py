@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decnet.web.routes import accounts, auth, exports, health, intake, metrics, ops, rules, stream
+from decnet.web.routes import accounts, auth, exports, health, intake, metrics, ops, rules, stream, taxii
 
 ROUTERS = (
     auth.router,
@@ -14,5 +14,6 @@ ROUTERS = (
     exports.router,
     rules.router,
     intake.router,
+    taxii.router,
 )
 """All of them, in the order in which they are described."""
