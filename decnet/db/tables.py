@@ -179,6 +179,7 @@ tag = _table(
     Column("created_at", BigInteger, nullable=False),
     Column("write_id", BigInteger),
     Index(None, "attacker_id", "observed_at"),
+    Index(None, "created_at", "observed_at", "uuid"),  # what was added since: it grows at its end alone
     Index(None, "identity_id", sqlite_where=_OF_IDENTITY, postgresql_where=_OF_IDENTITY),
     PrimaryKeyConstraint("observed_at", "uuid"),
     CheckConstraint("attacker_id IS NOT NULL OR identity_id IS NOT NULL", name="anchor"),

@@ -53,6 +53,30 @@ def tag_page(
     return [_stored(row) for row in connection.execute(query)]
 
 
+def added_page(
+    connection: Connection,
+    wanted: TagFilter,
+    *,
+    since: int | None,
+    before: int,
+    after: tuple[int, int, bytes] | None,
+    limit: int,
+) -> list[StoredTag]:
+    """Up to ``limit`` tags that were added after ``since`` and before ``before`` (µs UTC), in the order in which.
+
+    ``after`` is when the last one of the page before was added, and its key.
+    """
+    query = _tags(wanted).where(tag.c.created_at < before)
+    if since is not None:
+        query = query.where(tag.c.created_at > since)
+    if after is not None:
+        added, at, uuid = after
+        same = and_(tag.c.created_at == added, _after((at, TagUuid(uuid))))
+        query = query.where(tag.c.created_at >= added, or_(tag.c.created_at > added, same))
+    order = (tag.c.created_at, tag.c.observed_at, tag.c.uuid)
+    return [_stored(row) for row in connection.execute(query.order_by(*order).limit(limit))]
+
+
 def tag_at(connection: Connection, key: TagKey) -> StoredTag | None:
     """The tag of that key, or None; also one that a newer version of its rule has superseded."""
     observed_at, uuid = key

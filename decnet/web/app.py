@@ -44,10 +44,17 @@ def make_app(place: WebPlace) -> ASGIApp:
 def bare_app(place: WebPlace) -> FastAPI:
     """The same without the guard, which knows its routes and describes them."""
     feed = Feed(place)
+    desk = IntakeDesk(
+        place.database,
+        place.digest,
+        clock=place.clock,
+        artifacts=place.artifacts,
+        keep_secrets=place.keeps_secrets,
+    )
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with feed:
+        async with feed, desk:
             yield
 
     app = FastAPI(
@@ -67,13 +74,7 @@ def bare_app(place: WebPlace) -> FastAPI:
     app.add_middleware(Counted, metrics=app.state.metrics)
     app.state.doorkeeper = Doorkeeper(place)
     app.state.rulebook = RuleBook(place.rules, place.packs)
-    app.state.desk = IntakeDesk(
-        place.database,
-        place.digest,
-        clock=place.clock,
-        artifacts=place.artifacts,
-        keep_secrets=place.keeps_secrets,
-    )
+    app.state.desk = desk
     handle_faults(app)
     routes = APIRouter(prefix=PATH)
     for router in ROUTERS:

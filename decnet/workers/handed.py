@@ -11,7 +11,7 @@ import time
 import zlib
 from collections import OrderedDict
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from decnet.bus.journal import wake_readers
 from decnet.db.clocks import sensor_times
@@ -78,6 +78,7 @@ class _Adapter:
 class IntakeDesk:
     """Takes bodies from sensors, for one event loop; one piece is stored at a time, as a log is.
 
+    While it is entered, sensors that fall silent are told of.
     ``clock`` gives µs UTC. Mails are kept among ``artifacts``. With ``keep_secrets`` what digests stand for is stored.
     """
 
@@ -102,16 +103,21 @@ class IntakeDesk:
         self._turn = asyncio.Lock()
         self._ticking: asyncio.Task[None] | None = None
 
+    async def __aenter__(self) -> Self:
+        self._ticking = asyncio.create_task(self._tick())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._ticking is not None:
+            self._ticking.cancel()
+            await asyncio.gather(self._ticking, return_exceptions=True)
+
     async def take(self, body: AsyncIterator[bytes], *, sensor: str, form: str, is_gzip: bool) -> Taken:
         """Store what ``body`` holds, records of the format ``form``, as they come; a fault leaves what was stored.
 
         :raises InputRefused: the body is packed and damaged, unpacks into too much, or has too many lines.
         :raises StorageUnavailable: the database is away, or workers are too far behind.
         """
-        async with self._turn:
-            if self._ticking is None:
-                self._heard.recall(await asyncio.to_thread(self._database.read, sensor_times), time.monotonic())
-                self._ticking = asyncio.create_task(self._tick())
         reading = _Reading(self._run, sensor, form)
         unpack = _unpacked if is_gzip else _plain
         async for piece in unpack(_pieces(body)):
@@ -140,11 +146,13 @@ class IntakeDesk:
 
     async def _tick(self) -> None:
         """Sensors that are silent for a time-out are told of, so that their sessions end."""
+        has_recalled = False
         while True:
-            await asyncio.sleep(min(self._silence_s / 4, _TICK_S))
-            clocks = self._heard.due(time.monotonic())
             try:
-                if clocks:
+                if not has_recalled:
+                    self._heard.recall(await asyncio.to_thread(self._database.read, sensor_times), time.monotonic())
+                    has_recalled = True
+                if clocks := self._heard.due(time.monotonic()):
                     store = partial(store_clocks, clocks=clocks, now=self._clock())
                     await asyncio.to_thread(self._database.write, store)
                     self._heard.note_told(clocks)
@@ -152,6 +160,7 @@ class IntakeDesk:
                         wake_readers(self._database)
             except StorageUnavailable as error:
                 _log.warning("silent sensors are told of later: %s", error)
+            await asyncio.sleep(min(self._silence_s / 4, _TICK_S))
 
 
 class _Patience:

@@ -121,7 +121,6 @@ def test_an_order_ends_when_it_is_due(admin: httpx.Client, api: Api) -> None:
         {"mode": "clipped", "confidence_max": 0},
         {"mode": "disabled", "confidence_max": 0.5},
         {"mode": "enabled", "expires_at": 2**52},
-        {"mode": "disabled", "expires_at": 1},
         {"mode": "disabled", "expires_at": 2**53},
         {"mode": "disabled", "reason": "x" * 501},
         {"mode": "disabled", "set_by": "mallory"},
@@ -131,6 +130,10 @@ def test_an_order_ends_when_it_is_due(admin: httpx.Client, api: Api) -> None:
 )
 def test_an_order_that_makes_no_sense_is_refused(admin: httpx.Client, body: Any) -> None:
     assert admin.post(f"/ttp/rules/{RULE}/state", json=body).status_code == 400
+
+
+def test_an_end_in_the_past_is_no_end(admin: httpx.Client) -> None:
+    assert admin.post(f"/ttp/rules/{RULE}/state", json={"mode": "disabled", "expires_at": 1}).status_code == 409
 
 
 def test_a_reason_may_hold_what_is_no_text(admin: httpx.Client) -> None:

@@ -15,6 +15,7 @@ from decnet.web.routes import (
     search,
     sessions,
     stream,
+    taxii,
     ttp,
     webhooks,
 )
@@ -24,6 +25,7 @@ ROUTERS = (
     ttp.router,
     rules.router,
     exports.router,
+    taxii.router,
     actors.router,
     sessions.router,
     search.router,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 
@@ -16,12 +16,11 @@ from decnet.workers.handed import IntakeDesk
 router = APIRouter(prefix="/intake", tags=["intake"], responses=COMMON | responses(408, 415))
 
 Form = Literal["cowrie", "opencanary", "jsonl", "mail"]
-_TYPES = ("application/x-ndjson", "application/octet-stream", "message/rfc822", "application/mbox")
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "description": "Lines of JSON, or for `mail` one message or an mbox. The media type does not matter.",
-        "content": {name: {"schema": {"type": "string", "format": "binary"}} for name in _TYPES},
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
 
@@ -66,10 +65,12 @@ async def take(
     who: Sensor,
     request: Request,
     desk: Annotated[IntakeDesk, Depends(_desk)],
-    content_encoding: Annotated[str, Header(description="`gzip` for a packed body.")] = "identity",
 ) -> Taken:
-    """Hand in records; they are stored while they come, and tagged by the workers."""
-    encoding = content_encoding.strip().lower()
+    """Hand in records; they are stored while they come, and tagged by the workers.
+
+    With `Content-Encoding: gzip` the body is packed.
+    """
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in {"identity", "gzip"}:
         raise Refused(415, "a body may be plain or packed with gzip", {"Accept-Encoding": "gzip, identity"})
     try:

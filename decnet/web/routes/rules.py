@@ -147,22 +147,44 @@ class FileFault(BaseModel):
     message: str
 
 
-class StateOrder(BaseModel):
-    """A state to be."""
+_Reason = Annotated[str, Field(max_length=MAX_REASON_CHARS // 2)]  # what is no text takes two characters
+_End = Annotated[int | None, Field(ge=0, lt=2**53, description="µs UTC, in the future. Without, until changed.")]
+
+
+class Enable(BaseModel):
+    """The rule is to speak as it is written."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    mode: Literal["enabled"]
+    reason: _Reason = ""
+
+
+class Disable(BaseModel):
+    """The rule is to be silent."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"mode": "disabled", "reason": "noisy"}]})
+
+    mode: Literal["disabled"]
+    expires_at: _End = None
+    reason: _Reason = ""
+
+
+class Clip(BaseModel):
+    """The rule is to be less sure."""
 
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={"examples": [{"mode": "clipped", "confidence_max": 0.5, "reason": "noisy on web01"}]},
     )
 
-    mode: Mode
-    confidence_max: float | None = Field(
-        default=None, gt=0, le=1, allow_inf_nan=False, description="For `clipped`, and only for it."
-    )
-    expires_at: int | None = Field(
-        default=None, ge=0, lt=2**53, description="µs UTC; for `clipped` and `disabled`. Without, until changed."
-    )
-    reason: str = Field(default="", max_length=MAX_REASON_CHARS)
+    mode: Literal["clipped"]
+    confidence_max: float = Field(gt=0, le=1, allow_inf_nan=False, description="Its tags are at most that sure.")
+    expires_at: _End = None
+    reason: _Reason = ""
+
+
+StateOrder = Annotated[Enable | Disable | Clip, Field(discriminator="mode")]
 
 
 def _rulebook(request: Request) -> RuleBook:
@@ -218,25 +240,25 @@ async def history(
     return Page(items=items, next=cursor_of(start) if start else None)
 
 
-@router.post("/{rule_id}/state", responses=responses(404))
+@router.post("/{rule_id}/state", responses=responses(404, 409))
 async def set_state(rule_id: RuleId, body: StateOrder, who: Admin, place: Place, book: Book) -> State:
     """Let a rule be silent, less sure, or speak as it is written. Tags that are stored stay as they are."""
     now = place.clock()
-    reason = canonical_text(body.reason)
+    given = body.model_dump() | {"reason": canonical_text(body.reason)}
     try:
-        state = RuleState(body.mode, body.confidence_max, body.expires_at, reason, who.actor, now)
+        state = RuleState(**given, set_by=who.actor, set_at=now)
     except RuleError as error:
-        raise Refused(400, str(error)) from None
+        raise Refused(409, str(error)) from None
     await _give(rule_id, state, place, book)
-    detail = ", ".join(f"{name} {value}" for name, value in body.model_dump(exclude={"mode"}).items() if value)
+    detail = ", ".join(f"{name} {value}" for name, value in given.items() if value and name != "mode")
     await to_thread.run_sync(
         place.database.write,
-        partial(note, who=who, action=f"rule {body.mode}", target=rule_id, detail=canonical_text(detail), now=now),
+        partial(note, who=who, action=f"rule {body.mode}", target=rule_id, detail=detail, now=now),
     )
     return _state(state)
 
 
-@router.delete("/{rule_id}/state", status_code=204, responses=responses(404))
+@router.delete("/{rule_id}/state", status_code=204, responses=responses(404, 409))
 async def end_state(rule_id: RuleId, who: Admin, place: Place, book: Book) -> None:
     """From now on the rule speaks as it is written."""
     now, known = place.clock(), await book.now()
@@ -253,8 +275,8 @@ async def _give(rule_id: str, state: RuleState, place: WebPlace, book: RuleBook)
     _found(await book.now(), rule_id)
     try:
         await place.rules.set_state(rule_id, state)
-    except RuleError as error:  # the text went away this very moment, or the end lies in the past
-        raise Refused(400, str(error)) from None
+    except RuleError as error:  # the text went away this very moment, or the end came
+        raise Refused(409, str(error)) from None
     finally:
         book.forget()
 

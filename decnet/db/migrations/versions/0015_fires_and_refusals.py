@@ -1,4 +1,4 @@
-"""How often each rule fired, and what was refused of each sensor."""
+"""How often each rule fired, what was refused of each sensor, and tags by when they were added."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
         **OPTIONS,
     )
+    op.create_index("ix_tag_created_at_observed_at_uuid", "tag", ["created_at", "observed_at", "uuid"])
     _count_fires()
 
 
@@ -62,5 +63,6 @@ def _count_fires() -> None:
 
 def downgrade() -> None:
     """Take them away again."""
+    op.drop_index("ix_tag_created_at_observed_at_uuid", "tag")
     for name in ("refusal", "rule_fires"):
         op.drop_table(name)
