@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from decnet import __version__
 from decnet.web.access.principal import Doorkeeper
 from decnet.web.feed import Feed
+from decnet.web.fresh import Lately
 from decnet.web.guard import Guard
 from decnet.web.problems import Problem, handle_faults
 from decnet.web.routes import ROUTERS
@@ -64,6 +65,7 @@ def bare_app(place: WebPlace) -> FastAPI:
     app.state.metrics = ApiMetrics()
     app.add_middleware(Counted, metrics=app.state.metrics)
     app.state.doorkeeper = Doorkeeper(place)
+    app.state.lately = Lately()
     handle_faults(app)
     routes = APIRouter(prefix=PATH)
     for router in ROUTERS:
