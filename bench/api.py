@@ -1,7 +1,8 @@
 """The API's reading routes over a large SQLite store, served by a process of its own.
 
-One client at a time, then 200 requests a second whose times do not wait for answers, each as a ratio to
-``/health/live``. ``python -m bench.api 10000000`` has that many tags; a folder after it is kept and used again.
+One client whose every answer is made anew, then 200 requests a second that do not wait for answers, which may be a
+second old; each as a ratio to ``/health/live``. ``python -m bench.api 10000000`` has that many tags; a folder after it
+is kept and used again.
 """
 
 from __future__ import annotations
@@ -186,8 +187,13 @@ def _ask(host: str, port: int, key: str, name: str, path: str) -> Asked:
     line = _Line(host, port, key)
     line.ask(path)
     reads_sums = name.startswith(_SUMS) and not name.startswith(_LISTS)
-    alone = [line.ask(path) for _ in range(ALONE if reads_sums else OF_LISTS)]
+    alone = [line.ask(_anew(path, number)) for number in range(ALONE if reads_sums else OF_LISTS)]
     return Asked(name, alone, _together(host, port, key, path) if reads_sums else None)
+
+
+def _anew(path: str, number: int) -> str:
+    """``path`` in words that were not used a second ago, so that its answer is made anew."""
+    return f"{path}{'&' if '?' in path else '?'}min_confidence={0.6 + number * 1e-6:.6f}"
 
 
 def _together(host: str, port: int, key: str, path: str) -> list[float]:

@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from decnet import __version__
 from decnet.web.access.principal import Doorkeeper
 from decnet.web.feed import Feed
+from decnet.web.fresh import Lately
 from decnet.web.guard import Guard
 from decnet.web.problems import Problem, handle_faults
 from decnet.web.routes import ROUTERS
@@ -75,6 +76,7 @@ def bare_app(place: WebPlace) -> FastAPI:
     app.state.doorkeeper = Doorkeeper(place)
     app.state.rulebook = RuleBook(place.rules, place.packs)
     app.state.desk = desk
+    app.state.lately = Lately()
     handle_faults(app)
     routes = APIRouter(prefix=PATH)
     for router in ROUTERS:

@@ -26,7 +26,7 @@ from decnet.web.filters import (
     Text,
     Uuid,
 )
-from decnet.web.fresh import UNCHANGED, answer
+from decnet.web.fresh import UNCHANGED, remembered
 from decnet.web.pages import Cursor, KeyPlace, Limit, Page, page_of, place_in
 from decnet.web.place import Place
 from decnet.web.problems import COMMON, Refused, responses
@@ -71,12 +71,16 @@ def techniques(_who: Viewer, request: Request, place: Place, wanted: OfFleet, te
 
     Sums are kept by time and by band of confidence: times are rounded out to whole days, or to hours for three days at
     most, `min_confidence` down to 0, 0.6, 0.7, 0.8 or 0.9. `text` is part of an id or a name.
+    The answer may be a second old.
     """
-    counts = place.database.read(partial(sums.fleet_techniques, wanted=wanted))
-    rows = seen(place, counts)
-    if text is not None:
-        rows = [row for row in rows if _is_named(row, text.casefold())]
-    return answer(request, Page[Seen](items=rows))
+
+    def make() -> Page[Seen]:
+        rows = seen(place, place.database.read(partial(sums.fleet_techniques, wanted=wanted)))
+        if text is not None:
+            rows = [row for row in rows if _is_named(row, text.casefold())]
+        return Page[Seen](items=rows)
+
+    return remembered(request, ("techniques", wanted, text), make)
 
 
 @router.get("/by-{scope}/{uuid}", response_model=Page[Seen], responses=responses(404) | UNCHANGED)
@@ -84,13 +88,17 @@ def by_scope(scope: _Scope, uuid: Uuid, _who: Viewer, request: Request, place: P
     """The techniques of one attacker, identity, campaign or session, the one seen most first, all on one page.
 
     Times are rounded out to whole days. What went into another identity or campaign is answered with that one.
+    The answer may be a second old.
     """
 
     def work(connection: Connection) -> list[TechniqueCount]:
         owner = owner_in(connection, scope, uuid.bytes)
         return sums.owner_techniques(connection, owner, wanted)
 
-    return answer(request, Page[Seen](items=seen(place, place.database.read(work))))
+    def make() -> Page[Seen]:
+        return Page[Seen](items=seen(place, place.database.read(work)))
+
+    return remembered(request, (scope, uuid, wanted), make)
 
 
 @router.get("/activity", response_model=Activity, responses=UNCHANGED)
@@ -105,6 +113,7 @@ def activity(
 
     Of a time longer than 400 buckets the newest are read; `since`, `until` and `bucket` of the answer say what was,
     rounded out to whole buckets. Hours are kept for 14 days; with a decoy or a source kind there are days alone.
+    The answer may be a second old.
     """
 
     def work(connection: Connection) -> Activity:
@@ -122,7 +131,7 @@ def activity(
         ]
         return Activity(since=since, until=until, bucket=size, items=items)
 
-    return answer(request, place.database.read(work))
+    return remembered(request, ("activity", wanted, bucket), partial(place.database.read, work))
 
 
 @router.get("/tags")
