@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 from sqlalchemy import and_, case, delete, false, func, or_, select
 
-from decnet.db.dialect import Merge, dialect_of
+from decnet.db.dialect import Merge, Merged, dialect_of
 from decnet.db.tables import (
     attacker,
     identity,
@@ -94,15 +94,20 @@ Key = tuple[Any, ...]
 Cells = dict[Key, Cell]
 
 
-def add_to_rollups(connection: Connection, tags: Iterable[Counted], shard: int) -> None:
-    """Add new tags to every roll-up, tables and keys in one order so that writers never wait in a circle.
+def sums_of(tags: Iterable[Counted], shard: int) -> list[Merged]:
+    """What ``tags`` add to every roll-up, tables and keys in one order so that writers never wait in a circle.
 
     ``shard`` is the writer's own part of the fleet's sums.
     """
-    dialect = dialect_of(connection)
-    for table, cells in cells_of(tags, shard).items():
-        rows = [(*key, *cells[key].values()) for key in sorted(cells)]
-        dialect.merge(connection, table, _KEYS[table], SUMS, rows)
+    return [
+        Merged(table, _KEYS[table], [(*key, *cells[key].values()) for key in sorted(cells)])
+        for table, cells in cells_of(tags, shard).items()
+    ]
+
+
+def add_to_rollups(connection: Connection, sums: Sequence[Merged]) -> None:
+    """Join :func:`sums_of` new tags with what is stored."""
+    dialect_of(connection).merge_all(connection, SUMS, sums)
 
 
 def cells_of(tags: Iterable[Counted], shard: int) -> Mapping[Table, Cells]:
