@@ -132,13 +132,19 @@ def cells_of(tags: Iterable[Counted], shard: int) -> Mapping[Table, Cells]:
 
 def _finest(tags: Iterable[Counted]) -> Cells:
     """Sums per anchor, hour, source kind, technique use and band, of which every roll-up is made."""
-    groups: dict[Key, list[tuple[int, float]]] = defaultdict(list)
+    cells: Cells = {}
+    bands: dict[float, int] = {}  # rules have few confidences, tags are many
     for anchor, at, kind, ttp_id, confidence in tags:
-        groups[anchor, at // US_PER_HOUR, kind, ttp_id, confidence_band(confidence)].append((at, confidence))
-    return {
-        key: Cell(len(group), max([confidence for _, confidence in group]), min(group)[0], max(group)[0])
-        for key, group in groups.items()
-    }
+        band = bands.get(confidence)
+        if band is None:
+            band = bands[confidence] = confidence_band(confidence)
+        key = (anchor, at // US_PER_HOUR, kind, ttp_id, band)
+        known = cells.get(key)
+        if known is None:
+            cells[key] = Cell(1, confidence, at, at)
+        else:
+            known.add(1, confidence, at, at)
+    return cells
 
 
 def _add(cells: Cells, key: Key, values: tuple[int, float, int, int]) -> None:
