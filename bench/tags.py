@@ -1,6 +1,8 @@
 """Tags with their roll-ups into each database: rows per second as the table grows, and roll-up queries at its size.
 
-``python -m bench.tags 10000000`` goes to ten million rows, ``--only sqlite`` stays with one database.
+``python -m bench.tags 10000000`` goes to ten million rows, ``--only sqlite`` stays with one database. The databases
+take turns at every point of the curve, so that an hour in which the machine does less is the same for each. Then
+several processes write at once, each the tags of its own attackers, like workers that share the bus's partitions.
 """
 
 from __future__ import annotations
@@ -9,9 +11,10 @@ import argparse
 import os
 import random
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -34,9 +37,18 @@ if TYPE_CHECKING:
     from decnet.db.engine import Database
 
 BATCH = 1_000
-WINDOW = 30
-"""Batches per point of the curve."""
+TURNS = 10
+"""How often each database has its turn at a point of the curve."""
+TURN = 5
+"""Batches of one turn."""
 POINTS = (0, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000)
+WRITERS = 4
+"""Processes that write at once."""
+WARM_UP = 5
+BATCHES_OF_WRITER = 25
+ROUNDS = 5
+FIRST_OF_WRITERS = 20_000_000
+"""Past the rows of every curve."""
 ATTACKERS = 5_000
 SESSIONS = 40_000
 DAY_US = 86_400_000_000
@@ -47,7 +59,7 @@ QUERIES = 60
 
 
 class Point(NamedTuple):
-    """Rows per second, in median and range over windows of batches, once the table held ``rows``."""
+    """Rows per second, in median and range over turns, once the table held ``rows``."""
 
     rows: int
     rate: float
@@ -55,27 +67,55 @@ class Point(NamedTuple):
     fastest: float
 
 
+class Filled:
+    """A database that is filled with batches of tags; ``spent`` is where the time went, in seconds."""
+
+    def __init__(self, backend: str, database: Database) -> None:
+        self.backend = backend
+        self.database = database
+        self.spent: dict[str, float] = {}
+        self._chance = random.Random(7)
+        self._sessions = store_sessions(database, self._chance)
+        self._writer = TagWriter(Actors(), shard=0 if database.is_embedded else 3)
+        self._rows = 0
+
+    def fill(self, rows: int) -> None:
+        """Store batches until there are ``rows``."""
+        install_tracing(partial(_timed, {}))
+        while self._rows < rows:
+            self._store_batch()
+
+    def turn(self) -> float:
+        """Rows per second over one turn."""
+        install_tracing(partial(_timed, self.spent))
+        took = sum([self._store_batch() for _ in range(TURN)])
+        self.spent["whole"] = self.spent.get("whole", 0.0) + took
+        return TURN * BATCH / took
+
+    def _store_batch(self) -> float:
+        tags = batch_of_tags(self._chance, self._sessions, self._rows)
+        self._rows += BATCH
+        return _timed_batch(self.database, self._writer, tags)
+
+
 def main() -> None:
     """Print the curve of each database, and ratios."""
-    install_tracing(_timed)
     options = argparse.ArgumentParser()
     options.add_argument("rows", nargs="?", type=int, default=1_000_000)
     options.add_argument("--only", choices=BACKENDS)
+    options.add_argument("--writer", nargs=3, help=argparse.SUPPRESS)
     chosen = options.parse_args() if __name__ == "__main__" else options.parse_args([])
+    if chosen.writer:
+        _write(int(chosen.writer[0]), int(chosen.writer[1]), chosen.writer[2])
+        return
     print(f"tags with roll-ups, batches of {BATCH:,}, rows per second (wall clock, commit included)")
-    curves: dict[str, list[Point]] = {}
-    for backend in [chosen.only] if chosen.only else BACKENDS:
-        with _database(backend) as database:
-            curves[backend] = _curve(database, chosen.rows)
-            for point in curves[backend]:
-                told = f"{point.rate:>8,.0f}   ({point.slowest:,.0f} to {point.fastest:,.0f})"
-                print(f"  {backend:<11} at {point.rows:>10,} rows  {told}")
-            print(f"  {backend:<11} time: {_shares()}")
-            if not database.is_embedded:
-                print(f"  {backend:<11} two batches at a time: {_rate_of_two(database):,.0f}")
-            for name, times in _queries(database).items():
-                p95 = statistics.quantiles(times, n=20)[-1] * 1e3
-                print(f"  {backend:<11} {name:<28} p50 {statistics.median(times) * 1e3:.2f} ms, p95 {p95:.2f} ms")
+    with ExitStack() as stack:
+        backends = [chosen.only] if chosen.only else BACKENDS
+        all_filled = [Filled(backend, stack.enter_context(_database(backend))) for backend in backends]
+        curves = _curves(all_filled, chosen.rows)
+        crowded = _crowded(all_filled)
+        for filled in all_filled:
+            _show(filled, curves[filled.backend], crowded[filled.backend])
     if not chosen.only and chosen.rows >= POINTS[1]:
         drawn = {backend: [(point.rows, point.rate) for point in points] for backend, points in curves.items()}
         (Path(__file__).parent / "tags.svg").write_text(curve.draw(drawn), "utf-8")
@@ -88,24 +128,33 @@ def main() -> None:
             print(f"  {backend:<11} against sqlite: {', '.join(ratios)}")
 
 
-_spent: dict[str, float] = {}
+def _show(filled: Filled, points: list[Point], crowded: list[float]) -> None:
+    backend, database = filled.backend, filled.database
+    for point in points:
+        told = f"{point.rate:>8,.0f}   ({point.slowest:,.0f} to {point.fastest:,.0f})"
+        print(f"  {backend:<11} at {point.rows:>10,} rows  {told}")
+    print(f"  {backend:<11} time: {_shares(filled.spent)}")
+    told = f"{statistics.median(crowded):>8,.0f}   ({min(crowded):,.0f} to {max(crowded):,.0f})"
+    print(f"  {backend:<11} {WRITERS} processes at once   {told}")
+    for name, times in _queries(database).items():
+        p95 = statistics.quantiles(times, n=20)[-1] * 1e3
+        print(f"  {backend:<11} {name:<28} p50 {statistics.median(times) * 1e3:.2f} ms, p95 {p95:.2f} ms")
 
 
 @contextmanager
-def _timed(name: str, **_attributes: object) -> Iterator[None]:
+def _timed(spent: dict[str, float], name: str, **_attributes: object) -> Iterator[None]:
     """A span that is added up."""
     started = time.perf_counter()
     try:
         yield
     finally:
-        _spent[name] = _spent.get(name, 0.0) + time.perf_counter() - started
+        spent[name] = spent.get(name, 0.0) + time.perf_counter() - started
 
 
-def _shares() -> str:
-    """Where the time of all batches so far went; begins anew."""
-    whole = _spent.pop("whole", 0.0) or 1.0
-    parts = {"tag rows": _spent.pop("db.tags.insert", 0.0), "roll-ups": _spent.pop("db.tags.rollups", 0.0)}
-    parts["actors, evidence, commit"] = whole - sum(parts.values())
+def _shares(spent: dict[str, float]) -> str:
+    """Where the time of the batches that were measured went."""
+    whole, rows, rollups = spent["whole"], spent["db.tags.insert"], spent["db.tags.rollups"]
+    parts = {"tag rows": rows, "roll-ups": rollups, "actors, evidence, commit": whole - rows - rollups}
     return ", ".join(f"{name} {share / whole:.0%}" for name, share in parts.items())
 
 
@@ -121,47 +170,77 @@ def _database(backend: str) -> Iterator[Database]:
             yield stack.enter_context(ready_database(backend))
 
 
-def _curve(database: Database, most: int) -> list[Point]:
-    chance = random.Random(7)
-    sessions = store_sessions(database, chance)
-    writer = TagWriter(Actors(), shard=0 if database.is_embedded else 3)
-    points, rows = [], 0
-    for point in [point for point in POINTS if point <= most]:
-        while rows < point:
-            _timed_batch(database, writer, batch_of_tags(chance, sessions, rows))
-            rows += BATCH
-        rates = []
-        for _ in range(WINDOW):
-            rates.append(BATCH / _timed_batch(database, writer, batch_of_tags(chance, sessions, rows)))
-            rows += BATCH
-        fifths = [statistics.harmonic_mean(rates[start::5]) for start in range(5)]
-        points.append(Point(point, statistics.median(fifths), min(fifths), max(fifths)))
-    return points
+def _curves(all_filled: list[Filled], most: int) -> dict[str, list[Point]]:
+    curves: dict[str, list[Point]] = {filled.backend: [] for filled in all_filled}
+    for rows in [rows for rows in POINTS if rows <= most]:
+        rates: dict[str, list[float]] = {filled.backend: [] for filled in all_filled}
+        for filled in all_filled:
+            filled.fill(rows)
+        for _ in range(TURNS):
+            for filled in all_filled:
+                rates[filled.backend].append(filled.turn())
+        for backend, measured in rates.items():
+            curves[backend].append(Point(rows, statistics.median(measured), min(measured), max(measured)))
+    return curves
 
 
-def _rate_of_two(database: Database) -> float:
-    """Rows per second when one batch is prepared while the other is stored, as workers do."""
-    chance = random.Random(7)
-    sessions = store_sessions(database, chance)
-    batches = [batch_of_tags(chance, sessions, 20_000_000 + number * BATCH) for number in range(2 * WINDOW)]
-    writers = [TagWriter(Actors(), shard=number + 4) for number in range(2)]
+def _crowded(all_filled: list[Filled]) -> dict[str, list[float]]:
+    """Rows per second of all writers together, per round."""
+    rates: dict[str, list[float]] = {filled.backend: [] for filled in all_filled}
+    for number in range(ROUNDS):
+        for filled in all_filled:
+            rates[filled.backend].append(_rate_of_writers(filled.database, number))
+    return rates
+
+
+def _rate_of_writers(database: Database, number: int) -> float:
+    """Rows per second from the first batch to the end of the last, in the round of this number."""
+    url = database.url.render_as_string(hide_password=False)
+    writers = [_writer(str(lane), str(number), url) for lane in range(WRITERS)]
+    _wait_for_a_line(writers)
     started = time.perf_counter()
-    with ThreadPoolExecutor(2) as lanes:
-        halves = [lanes.submit(_store_all, database, writers[lane], batches[lane::2]) for lane in range(2)]
-        for half in halves:
-            half.result()
-    return len(batches) * BATCH / (time.perf_counter() - started)
+    for writer in writers:
+        print("go", file=writer.stdin, flush=True)
+    _wait_for_a_line(writers)
+    took = time.perf_counter() - started
+    for writer in writers:
+        writer.communicate()
+    return WRITERS * BATCHES_OF_WRITER * BATCH / took
 
 
-def _store_all(database: Database, writer: TagWriter, batches: list[list[TTPTag]]) -> None:
-    for batch in batches:
+def _writer(*what: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "bench.tags", "--writer", *what]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def _wait_for_a_line(writers: list[subprocess.Popen[str]]) -> None:
+    for writer in writers:
+        if writer.stdout is None or not writer.stdout.readline():
+            raise AssertionError(f"a writer ended with {writer.wait()}")
+
+
+def _write(lane: int, number: int, url: str) -> None:
+    """Be one of several writers: say that all is ready, wait for a line, store, say so."""
+    database = open_database(url)
+    chance = random.Random(7)
+    own = [event for event in _events(chance) if attacker_uuid(event.src_ip)[0] % WRITERS == lane]
+    count = WARM_UP + BATCHES_OF_WRITER
+    first = FIRST_OF_WRITERS + number * count * BATCH
+    batches = [batch_of_tags(chance, own, first + place * BATCH) for place in range(count)]
+    writer = TagWriter(Actors(), shard=0 if database.is_embedded else lane + 4)
+    for batch in batches[:WARM_UP]:
         _timed_batch(database, writer, batch)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for batch in batches[WARM_UP:]:
+        _timed_batch(database, writer, batch)
+    print("stored", flush=True)
+    database.close()
 
 
 def _timed_batch(database: Database, writer: TagWriter, tags: list[TTPTag]) -> float:
     started = time.perf_counter()
-    with _timed("whole"):
-        new = database.write(lambda connection: writer.insert_tags(connection, tags, now=START_US), writer.forget)
+    new = database.write(lambda connection: writer.insert_tags(connection, tags, now=START_US), writer.forget)
     took = time.perf_counter() - started
     if len(new) != len(tags):
         raise AssertionError(f"{len(new)} of {len(tags)} tags were new")
@@ -170,12 +249,16 @@ def _timed_batch(database: Database, writer: TagWriter, tags: list[TTPTag]) -> f
 
 def store_sessions(database: Database, chance: random.Random) -> list[Event]:
     """One event of each session: what tags need of it; attackers are as uneven as real ones."""
-    events = [_event(number, _address(chance)) for number in range(SESSIONS)]
+    events = _events(chance)
     actors = Actors()
     for start in range(0, SESSIONS, BATCH):
         part = events[start : start + BATCH]
         database.write(partial(actors.sessions_of, events=part), actors.forget)
     return events
+
+
+def _events(chance: random.Random) -> list[Event]:
+    return [_event(number, _address(chance)) for number in range(SESSIONS)]
 
 
 def _address(chance: random.Random) -> str:

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import BigInteger, Integer
 from sqlalchemy.util.concurrency import await_
 
+from decnet.db.waiting import beside
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Table
     from sqlalchemy.engine import Connection
@@ -35,10 +37,18 @@ class NotBulk(Exception):
     """These rows cannot be bound in bulk, or the server (a proxy before it) does not know how; nothing was sent."""
 
 
-def insert_in_bulk(connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Row], end: str) -> int:
+def insert_in_bulk(
+    connection: Connection,
+    table: Table,
+    columns: Sequence[str],
+    rows: Sequence[Row],
+    end: str,
+    meanwhile: Callable[[], object],
+) -> int:
     """Insert ``rows`` with what ``end`` says of stored keys; returns how many of them had a stored key, -1 for unknown.
 
     A column that is NULL in every row is left to its default, which is NULL for every column that may be.
+    ``meanwhile`` is called once the server has the rows.
 
     :raises NotBulk: the rows must be written in another way; nothing was sent.
     """
@@ -48,7 +58,7 @@ def insert_in_bulk(connection: Connection, table: Table, columns: Sequence[str],
     names = [columns[place] for place in used]
     bound = rows if len(used) == len(columns) else list(map(itemgetter(*used), rows))
     _refuse_great_integers(table, tuple(names), bound)
-    answer = _ANSWER.search(_execute(connection, _statement(table.name, tuple(names), end), bound))
+    answer = _ANSWER.search(_execute(connection, _statement(table.name, tuple(names), end), bound, meanwhile))
     if answer is None or int(answer[1]) != len(rows):
         return -1
     return int(answer[2])
@@ -58,7 +68,7 @@ def _has_value(rows: Sequence[Row], place: int) -> bool:
     return any(row[place] is not None for row in rows)
 
 
-def _execute(connection: Connection, sql: str, rows: Sequence[Row]) -> bytes:
+def _execute(connection: Connection, sql: str, rows: Sequence[Row], meanwhile: Callable[[], object]) -> bytes:
     """What the server says once it has taken ``rows``; the statement stays prepared for as long as the connection."""
     from asyncmy.errors import NotSupportedError
 
@@ -68,7 +78,7 @@ def _execute(connection: Connection, sql: str, rows: Sequence[Row]) -> bytes:
         driver: Any = connection.connection.driver_connection
         statement = statements[sql] = await_(driver.prepare(sql))
     try:
-        return await_(statement.execute_bulk(rows)).message or b""
+        return await_(beside(statement.execute_bulk(rows), meanwhile)).message or b""
     except (NotSupportedError, ValueError) as error:  # the driver packs everything before it sends
         raise NotBulk from error
 

@@ -6,8 +6,9 @@ cut strings. So the database itself says which rows it took:
 
 * SQLite: one ``INSERT … VALUES … ON CONFLICT (key) DO NOTHING`` per 256 rows and, where not all of them were new, once
   more with ``RETURNING key``;
-* PostgreSQL: the same over ``unnest`` of one array per column, a single statement for any number of rows; many rows go
-  through COPY into a staging table first (1.3 times the speed of the arrays);
+* PostgreSQL: many rows by COPY into the table itself, most often all of them are new; where one was not, COPY refuses
+  all, and they go through a staging table into an ``INSERT … ON CONFLICT (key) DO NOTHING RETURNING key``. Few rows go
+  there as one array per column, a single statement for any number of them;
 * MariaDB: ``ON DUPLICATE KEY UPDATE write_id = write_id``, which says how many rows were stored before; where it was
   some but not all, rows that bear the number of this very write are new.
 
@@ -23,7 +24,7 @@ from enum import Enum, auto
 from functools import lru_cache
 from itertools import chain
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from sqlalchemy import BigInteger, Boolean, Double, Integer, LargeBinary, SmallInteger, Text
@@ -31,9 +32,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util.concurrency import await_
 
 from decnet.db.bulk import NotBulk, insert_in_bulk
+from decnet.db.waiting import beside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Table
     from sqlalchemy.engine import Connection
@@ -45,7 +47,8 @@ WRITE_ID = "write_id"
 _SQLITE_ROWS = 256  # past this the text of the statement costs more than another round
 _MARIADB_ROWS = 1_000
 _MARIADB_CHARACTERS = 2 << 20  # the server's packet is 16 MiB unless told; a character takes up to 4 bytes
-_COPY_FROM_ROWS = 200  # below, the staging table costs more than COPY saves
+_COPY_FROM_ROWS = 200  # below, the savepoint or the staging table costs more than COPY saves
+_MET_STORED = "decnet.met_stored"
 
 
 class Merge(Enum):
@@ -72,6 +75,18 @@ class Fault(Enum):
     """The statement or the data is at fault; asking again changes nothing."""
 
 
+class Merged(NamedTuple):
+    """Rows for :meth:`Dialect.merge_all`: ``key`` names their first columns, the others come after them."""
+
+    table: Table
+    key: Sequence[str]
+    rows: Sequence[Row]
+
+
+def at_once() -> None:
+    """Nothing to do in the meantime."""
+
+
 class Dialect(ABC):
     """One database's way. Rows are tuples in the order of ``columns``; keys within ``rows`` are there once only.
 
@@ -82,9 +97,19 @@ class Dialect(ABC):
 
     @abstractmethod
     def insert_new(
-        self, connection: Connection, table: Table, key: Sequence[str], columns: Sequence[str], rows: Sequence[Row]
+        self,
+        connection: Connection,
+        table: Table,
+        key: Sequence[str],
+        columns: Sequence[str],
+        rows: Sequence[Row],
+        meanwhile: Callable[[], object] = at_once,
     ) -> set[Row]:
-        """Insert ``rows``; returns the ``key`` values of those that are new. ``table`` has a :data:`WRITE_ID`."""
+        """Insert ``rows``; returns the ``key`` values of those that are new. ``table`` has a :data:`WRITE_ID`.
+
+        ``meanwhile`` is called, once at most, where a server works on the rows and we would only wait. It stays away
+        from ``connection``.
+        """
 
     @abstractmethod
     def insert_missing(
@@ -97,6 +122,11 @@ class Dialect(ABC):
         self, connection: Connection, table: Table, key: Sequence[str], rules: Mapping[str, Merge], rows: Sequence[Row]
     ) -> None:
         """Insert ``rows`` (the key, then a value for each of ``rules``), or join them with what is stored."""
+
+    def merge_all(self, connection: Connection, rules: Mapping[str, Merge], parts: Sequence[Merged]) -> None:
+        """:meth:`merge` each of ``parts`` in their order."""
+        for table, key, rows in parts:
+            self.merge(connection, table, key, rules, rows)
 
     @abstractmethod
     def update(self, connection: Connection, table: Table, rules: Mapping[str, Merge], rows: Sequence[Row]) -> None:
@@ -123,7 +153,13 @@ class SQLite(Dialect):
     name = "sqlite"
 
     def insert_new(
-        self, connection: Connection, table: Table, key: Sequence[str], columns: Sequence[str], rows: Sequence[Row]
+        self,
+        connection: Connection,
+        table: Table,
+        key: Sequence[str],
+        columns: Sequence[str],
+        rows: Sequence[Row],
+        meanwhile: Callable[[], object] = at_once,  # noqa: ARG002 - nothing is waited for
     ) -> set[Row]:
         """Most often all rows are new, and SQLite's count says so; to name them costs half as much again."""
         if not rows:
@@ -131,7 +167,7 @@ class SQLite(Dialect):
         connection.exec_driver_sql("SAVEPOINT all_new")
         if self._inserted(connection, table, key, columns, rows) == len(rows):
             connection.exec_driver_sql("RELEASE all_new")
-            return set(zip(*(map(itemgetter(columns.index(name)), rows) for name in key), strict=True))
+            return _keys(key, columns, rows)
         connection.exec_driver_sql("ROLLBACK TO all_new")
         connection.exec_driver_sql("RELEASE all_new")
         added: set[Row] = set()
@@ -205,7 +241,13 @@ class MariaDB(Dialect):
     _FULL = frozenset({1021, 1041, 1114})  # disk full, out of memory, table full
 
     def insert_new(
-        self, connection: Connection, table: Table, key: Sequence[str], columns: Sequence[str], rows: Sequence[Row]
+        self,
+        connection: Connection,
+        table: Table,
+        key: Sequence[str],
+        columns: Sequence[str],
+        rows: Sequence[Row],
+        meanwhile: Callable[[], object] = at_once,
     ) -> set[Row]:
         added: set[Row] = set()
         places = [columns.index(name) for name in key]
@@ -213,9 +255,10 @@ class MariaDB(Dialect):
         for part in _packets(table, columns, rows):
             numbered = [(*row, number) for row in part]
             end = f"ON DUPLICATE KEY UPDATE {WRITE_ID} = {WRITE_ID}"
-            known = self._insert(connection, table, (*columns, WRITE_ID), numbered, end)
+            known = self._insert(connection, table, (*columns, WRITE_ID), numbered, end, meanwhile)
+            meanwhile = at_once
             if known == 0:
-                added.update([tuple([row[place] for place in places]) for row in part])
+                added |= _keys(key, columns, part)
             elif known != len(part):
                 added |= self._written(connection, table, key, [row[places[0]] for row in part], number)
         return added
@@ -252,11 +295,17 @@ class MariaDB(Dialect):
         return found
 
     def _insert(
-        self, connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Row], end: str
+        self,
+        connection: Connection,
+        table: Table,
+        columns: Sequence[str],
+        rows: Sequence[Row],
+        end: str,
+        meanwhile: Callable[[], object] = at_once,
     ) -> int:
         """How many of ``rows`` had a stored key, -1 for unknown."""
         try:
-            return insert_in_bulk(connection, table, columns, rows, end)
+            return insert_in_bulk(connection, table, columns, rows, end, meanwhile)
         except NotBulk:
             sql = _insert_values(table.name, tuple(columns), "%s", len(rows), end)
             connection.exec_driver_sql(sql, tuple(chain.from_iterable(rows)))
@@ -292,18 +341,57 @@ class PostgreSQL(Dialect):
     _FULL = ("53",)  # out of disk, memory, connections
 
     def insert_new(
-        self, connection: Connection, table: Table, key: Sequence[str], columns: Sequence[str], rows: Sequence[Row]
+        self,
+        connection: Connection,
+        table: Table,
+        key: Sequence[str],
+        columns: Sequence[str],
+        rows: Sequence[Row],
+        meanwhile: Callable[[], object] = at_once,
     ) -> set[Row]:
+        """A batch that follows one of stored rows is not tried as all new: replays come in many batches."""
         if not rows:
             return set()
-        source = self._staged if len(rows) >= _COPY_FROM_ROWS else self._unnested
+        are_many = len(rows) >= _COPY_FROM_ROWS
+        if (
+            are_many
+            and not connection.info.get(_MET_STORED)
+            and self._copied(connection, table, columns, rows, meanwhile)
+        ):
+            return _keys(key, columns, rows)
+        source = self._staged if are_many else self._unnested
         select, values = source(connection, table, columns, rows)
         sql = (
             f"INSERT INTO {table.name} ({', '.join(columns)}) {select} "
             f"ON CONFLICT ({', '.join(key)}) DO NOTHING RETURNING {', '.join(key)}"
         )
         with connection.exec_driver_sql(sql, values) as result:
-            return set(map(tuple, result.cursor.fetchall()))
+            added = set(map(tuple, result.cursor.fetchall()))
+        if are_many:
+            connection.info[_MET_STORED] = len(added) < len(rows)
+        return added
+
+    def _copied(
+        self,
+        connection: Connection,
+        table: Table,
+        columns: Sequence[str],
+        rows: Sequence[Row],
+        meanwhile: Callable[[], object],
+    ) -> bool:
+        """Whether no row was stored before, under any unique key; if so all of ``rows`` are now, else none."""
+        from asyncpg.exceptions import UniqueViolationError
+
+        connection.exec_driver_sql("SAVEPOINT all_new")
+        driver: Any = connection.connection.driver_connection
+        try:
+            await_(beside(driver.copy_records_to_table(table.name, records=rows, columns=list(columns)), meanwhile))
+        except UniqueViolationError:
+            connection.exec_driver_sql("ROLLBACK TO all_new")
+            connection.exec_driver_sql("RELEASE all_new")
+            return False
+        connection.exec_driver_sql("RELEASE all_new")
+        return True
 
     def insert_missing(
         self, connection: Connection, table: Table, key: Sequence[str], columns: Sequence[str], rows: Sequence[Row]
@@ -316,12 +404,14 @@ class PostgreSQL(Dialect):
     def merge(
         self, connection: Connection, table: Table, key: Sequence[str], rules: Mapping[str, Merge], rows: Sequence[Row]
     ) -> None:
-        if rows:
-            columns = (*key, *rules)
-            select, values = self._unnested(connection, table, columns, rows)
-            joined = _joined(rules, table.name, "excluded.{}", "greatest", "least")
-            end = f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {joined}"
-            connection.exec_driver_sql(f"INSERT INTO {table.name} ({', '.join(columns)}) {select} {end}", values)
+        self.merge_all(connection, rules, [Merged(table, key, rows)])
+
+    def merge_all(self, connection: Connection, rules: Mapping[str, Merge], parts: Sequence[Merged]) -> None:
+        """One statement for all of them: each costs a round trip and a place in the client's loop."""
+        filled = [part for part in parts if part.rows]
+        if filled:
+            sql = _merges(tuple((part.table, tuple(part.key)) for part in filled), tuple(rules.items()))
+            connection.exec_driver_sql(sql, tuple(chain.from_iterable(_columns(part.rows) for part in filled)))
 
     def update(self, connection: Connection, table: Table, rules: Mapping[str, Merge], rows: Sequence[Row]) -> None:
         if rows:
@@ -359,8 +449,7 @@ class PostgreSQL(Dialect):
         self, _connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Row]
     ) -> tuple[str, tuple[Any, ...]]:
         """``rows`` as a SELECT over arrays, and the arrays."""
-        arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(_array_types(table, tuple(columns)), 1))
-        return f"SELECT * FROM unnest({arrays})", tuple(map(list, zip(*rows, strict=True)))  # noqa: S608
+        return f"SELECT * FROM {_arrays(table, tuple(columns), 1)}", _columns(rows)  # noqa: S608
 
     def _staged(
         self, connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Row]
@@ -425,10 +514,47 @@ def _array_type(column: object) -> str:
     return next((name for kind, name in kinds.items() if isinstance(column, kind)), "text")
 
 
+def _arrays(table: Table, columns: tuple[str, ...], first: int) -> str:
+    """A table of PostgreSQL's over one array per column, the parameters from number ``first`` on."""
+    kinds = enumerate(_array_types(table, columns), first)
+    return f"unnest({', '.join(f'${number}::{kind}[]' for number, kind in kinds)})"
+
+
+def _columns(rows: Sequence[Row]) -> tuple[list[Any], ...]:
+    return tuple(map(list, zip(*rows, strict=True)))
+
+
+@lru_cache(maxsize=64)
+def _merges(parts: tuple[tuple[Table, tuple[str, ...]], ...], rules: tuple[tuple[str, Merge], ...]) -> str:
+    """PostgreSQL's statement that merges rows into each table, its columns given as arrays, one table after another.
+
+    PostgreSQL may write the tables of one statement in any order, and then writers could wait in a circle; so each
+    asks how many rows the one before it has written.
+    """
+    merges: list[str] = []
+    first = 1
+    for table, key in parts:
+        columns = (*key, *(name for name, _ in rules))
+        after = f" WHERE (SELECT count(*) FROM merge_{len(merges) - 1}) >= 0" if merges else ""  # noqa: S608 - our names
+        joined = _joined(dict(rules), table.name, "excluded.{}", "greatest", "least")
+        merges.append(
+            f"merge_{len(merges)} AS (INSERT INTO {table.name} ({', '.join(columns)}) "  # noqa: S608
+            f"SELECT * FROM {_arrays(table, columns, first)}{after} "
+            f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {joined} RETURNING 1)"
+        )
+        first += len(columns)
+    return f"WITH {', '.join(merges)} SELECT count(*) FROM merge_{len(merges) - 1}"  # noqa: S608
+
+
 def _filled(values: Sequence[Any]) -> tuple[Any, ...]:
     """``values`` up to a power of two, the last one repeated: few different statements are prepared."""
     places = 1 << (len(values) - 1).bit_length()
     return (*values, *[values[-1]] * (places - len(values)))
+
+
+def _keys(key: Sequence[str], columns: Sequence[str], rows: Sequence[Row]) -> set[Row]:
+    """The ``key`` values of ``rows``."""
+    return set(zip(*(map(itemgetter(columns.index(name)), rows) for name in key), strict=True))
 
 
 def _parts(rows: Sequence[Any], most: int) -> Iterator[Sequence[Any]]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 from sqlalchemy import and_, case, delete, false, func, or_, select
 
-from decnet.db.dialect import Merge, dialect_of
+from decnet.db.dialect import Merge, Merged, dialect_of
 from decnet.db.tables import (
     attacker,
     identity,
@@ -94,15 +94,20 @@ Key = tuple[Any, ...]
 Cells = dict[Key, Cell]
 
 
-def add_to_rollups(connection: Connection, tags: Iterable[Counted], shard: int) -> None:
-    """Add new tags to every roll-up, tables and keys in one order so that writers never wait in a circle.
+def sums_of(tags: Iterable[Counted], shard: int) -> list[Merged]:
+    """What ``tags`` add to every roll-up, tables and keys in one order so that writers never wait in a circle.
 
     ``shard`` is the writer's own part of the fleet's sums.
     """
-    dialect = dialect_of(connection)
-    for table, cells in cells_of(tags, shard).items():
-        rows = [(*key, *cells[key].values()) for key in sorted(cells)]
-        dialect.merge(connection, table, _KEYS[table], SUMS, rows)
+    return [
+        Merged(table, _KEYS[table], [(*key, *cells[key].values()) for key in sorted(cells)])
+        for table, cells in cells_of(tags, shard).items()
+    ]
+
+
+def add_to_rollups(connection: Connection, sums: Sequence[Merged]) -> None:
+    """Join :func:`sums_of` new tags with what is stored."""
+    dialect_of(connection).merge_all(connection, SUMS, sums)
 
 
 def cells_of(tags: Iterable[Counted], shard: int) -> Mapping[Table, Cells]:
@@ -127,13 +132,19 @@ def cells_of(tags: Iterable[Counted], shard: int) -> Mapping[Table, Cells]:
 
 def _finest(tags: Iterable[Counted]) -> Cells:
     """Sums per anchor, hour, source kind, technique use and band, of which every roll-up is made."""
-    groups: dict[Key, list[tuple[int, float]]] = defaultdict(list)
+    cells: Cells = {}
+    bands: dict[float, int] = {}  # rules have few confidences, tags are many
     for anchor, at, kind, ttp_id, confidence in tags:
-        groups[anchor, at // US_PER_HOUR, kind, ttp_id, confidence_band(confidence)].append((at, confidence))
-    return {
-        key: Cell(len(group), max([confidence for _, confidence in group]), min(group)[0], max(group)[0])
-        for key, group in groups.items()
-    }
+        band = bands.get(confidence)
+        if band is None:
+            band = bands[confidence] = confidence_band(confidence)
+        key = (anchor, at // US_PER_HOUR, kind, ttp_id, band)
+        known = cells.get(key)
+        if known is None:
+            cells[key] = Cell(1, confidence, at, at)
+        else:
+            known.add(1, confidence, at, at)
+    return cells
 
 
 def _add(cells: Cells, key: Key, values: tuple[int, float, int, int]) -> None:

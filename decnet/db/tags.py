@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,7 +13,7 @@ from decnet.db.actors import Anchor
 from decnet.db.dialect import Merge, dialect_of
 from decnet.db.epochs import RULE_FLOOR, begin_epoch, read_epochs
 from decnet.db.fires import add_fires
-from decnet.db.rollups import Counted, add_to_rollups, take_from_rollups
+from decnet.db.rollups import Counted, add_to_rollups, sums_of, take_from_rollups
 from decnet.db.tables import rule_floor, ttp
 from decnet.db.tables import tag as tag_table
 from decnet.errors import OutdatedRule
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from decnet.db.actors import Actors
+    from decnet.db.dialect import Merged
     from decnet.models.tag import TTPTag
 
 _COLUMNS = (
@@ -92,17 +94,26 @@ class TagWriter:
         anchors = self._actors.anchors_of(connection, ordered)
         uses = self._use_ids(connection, [_use(tag) for tag in ordered])
         rows = [_row(tag, anchor, use, now) for tag, anchor, use in zip(ordered, anchors, uses, strict=True)]
-        with span("db.tags.insert", tags=len(rows)):
-            added = dialect_of(connection).insert_new(connection, tag_table, ("observed_at", "uuid"), _COLUMNS, rows)
-        new = [
-            (tag, Counted(anchor, tag.observed_at, tag.source_kind, use, tag.confidence))
+        counted = [
+            Counted(anchor, tag.observed_at, tag.source_kind, use, tag.confidence)
             for tag, anchor, use in zip(ordered, anchors, uses, strict=True)
-            if (tag.observed_at, tag.uuid) in added
         ]
-        with span("db.tags.rollups", tags=len(new)):
-            add_to_rollups(connection, (counted for _, counted in new), self._shard)
-            add_fires(connection, (tag for tag, _ in new), self._shard)
-        return [tag for tag, _ in new]
+        sums: list[Merged] = []  # of all tags, which most often are all new
+
+        def count() -> None:
+            sums.extend(sums_of(counted, self._shard))
+
+        with span("db.tags.insert", tags=len(rows)):
+            added = dialect_of(connection).insert_new(
+                connection, tag_table, ("observed_at", "uuid"), _COLUMNS, rows, count
+            )
+        is_new = [(tag.observed_at, tag.uuid) in added for tag in ordered]
+        with span("db.tags.rollups", tags=len(added)):
+            if len(added) < len(ordered) or not sums:
+                sums = sums_of(compress(counted, is_new), self._shard)
+            add_to_rollups(connection, sums)
+            add_fires(connection, compress(ordered, is_new), self._shard)
+        return list(compress(ordered, is_new))
 
     def replace_tags(
         self,

@@ -58,6 +58,17 @@ def test_insert_reports_exactly_the_new_tags_of_a_mixed_batch(database: Database
     assert store(database, events, tags) == [tag for place, tag in enumerate(tags) if place not in set(known)]
 
 
+def test_new_tags_are_told_from_stored_ones_in_any_order_of_large_batches(database: Database) -> None:
+    size = 250
+    events = [a_command(f"wget {number}", at=NOON + number) for number in range(4 * size)]
+    tags = [a_tag(event) for event in events]
+    parts = [slice(0, 2 * size), slice(0, size), slice(size, 3 * size), slice(0, size), slice(3 * size, 4 * size)]
+    new = [store(database, events[part], tags[part]) for part in parts]
+    assert new == [tags[: 2 * size], [], tags[2 * size : 3 * size], [], tags[3 * size :]]
+    assert store(database, events, tags) == []
+    assert_rollups_equal_a_recount(database)
+
+
 def test_a_tag_below_the_stored_minimum_is_an_error_not_a_silence(database: Database) -> None:
     event = a_command("wget x")
     with pytest.raises(StorageError, match="confidence"):
