@@ -259,9 +259,6 @@ WORKERS: Mapping[str, Callable[[Workplace, asyncio.Event], Coroutine[Any, Any, N
 }
 """Each runs until the event is set. Those that feed others come first."""
 
-DURABLES: Mapping[str, str] = {"attribute": ATTRIBUTE, "ttp": DURABLE, "cluster": CLUSTER, "enrich": ENRICH}
-"""The names under which workers that read the bus keep their place, by worker."""
-
 
 async def _lag_text(bus: Bus, durable: str) -> str:
     lag = await bus.lag(durable)

@@ -7,6 +7,7 @@ from decnet.bus.topics import TAGGED
 from decnet.db.clocks import note_heard
 from decnet.db.journal import StoredLetter, add_letter
 from decnet.db.outbox import backlog
+from decnet.db.refusals import add_refusals
 
 if TYPE_CHECKING:
     import httpx
@@ -41,6 +42,17 @@ def test_a_dead_letter_is_told_and_handed_out_again(api: Api, viewer: httpx.Clie
     assert viewer.get("/ops/deadletters").json() == []
     assert admin.post(f"/ops/deadletters/{told['id']}/replay").status_code == 404
     assert admin.get("/audit", params={"limit": 1}).json()["items"][0]["action"] == "dead letter replayed"
+
+
+def test_refusals_are_told_by_sensor_and_reason_page_by_page(api: Api, viewer: httpx.Client) -> None:
+    counts = {"no JSON": (3, "<x>"), "too long": (1, "y")}
+    for sensor in ("a", "b"):
+        api.place.database.write(partial(add_refusals, sensor=sensor, counts=counts, now=7))
+    first = viewer.get("/ops/refusals", params={"limit": 3}).json()
+    rest = viewer.get("/ops/refusals", params={"limit": 3, "cursor": first["next"]}).json()
+    found = [(one["sensor"], one["reason"], one["count"]) for one in first["items"] + rest["items"]]
+    assert found == [(sensor, reason, count) for sensor in "ab" for reason, (count, _) in sorted(counts.items())]
+    assert rest["next"] is None
 
 
 def test_metrics_count_what_is_stored_and_how_the_api_answered(api: Api, viewer: httpx.Client) -> None:

@@ -52,7 +52,13 @@ def filled(path: str) -> str:
     parts = []
     for part in path.split("/"):
         name = part.strip("{}")
-        known = {"number": "999999999", "technique": "T1059", "observed_at": "1", "rule_id": "R0012", "format": "cowrie"}
+        known = {
+            "number": "999999999",
+            "technique": "T1059",
+            "observed_at": "1",
+            "rule_id": "R0012",
+            "format": "cowrie",
+        }
         parts.append(known.get(name, UUID) if part.startswith("{") else part)
     return "/".join(parts)
 

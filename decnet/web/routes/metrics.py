@@ -15,7 +15,7 @@ from decnet.db.views import stored_totals
 from decnet.web.access.principal import Metrics
 from decnet.web.place import Place, WebPlace
 from decnet.web.problems import COMMON
-from decnet.workers.serve import DURABLES
+from decnet.workers.durables import DURABLES
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send

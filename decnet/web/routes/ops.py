@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from functools import partial
 from typing import Annotated
 
@@ -14,12 +15,14 @@ from decnet.db.access import add_audit
 from decnet.db.clocks import sensor_times
 from decnet.db.leases import lease_holders
 from decnet.db.outbox import backlog
+from decnet.db.refusals import refusal_page
 from decnet.errors import BusError, BusUnavailable
 from decnet.models.access import AuditEntry
 from decnet.web.access.principal import Admin, Viewer
+from decnet.web.pages import Cursor, Limit, Page, page_of, place_in
 from decnet.web.place import Place
 from decnet.web.problems import COMMON, Refused
-from decnet.workers.serve import DURABLES
+from decnet.workers.durables import DURABLES
 
 router = APIRouter(prefix="/ops", tags=["operations"], responses=COMMON)
 
@@ -49,6 +52,17 @@ class Workers(BaseModel):
     workers: list[WorkerHealth]
     leases: dict[str, str] = Field(description="Who alone does what for now.")
     outbox: int = Field(description="Messages that are stored for others to read.")
+
+
+class Refusals(BaseModel):
+    """A reason for which records of a sensor were refused. Times are µs UTC, of the refusals."""
+
+    sensor: str
+    reason: str
+    count: int
+    first_seen: int
+    last_seen: int
+    example: str = Field(description="The first of them, cut.")
 
 
 class Dead(BaseModel):
@@ -92,6 +106,15 @@ async def workers(_who: Viewer, place: Place) -> Workers:
         leases=leases,
         outbox=stored,
     )
+
+
+@router.get("/refusals")
+def refusals(_who: Viewer, place: Place, limit: Limit = 100, cursor: Cursor = None) -> Page[Refusals]:
+    """What sensors handed in and was not taken, by sensor and reason."""
+    after = place_in(cursor, tuple[str, str])
+    rows = place.database.read(partial(refusal_page, after=after, limit=limit))
+    items = [Refusals(**asdict(row)) for row in rows]
+    return page_of(rows, limit, items, (rows[-1].sensor, rows[-1].reason) if rows else None)
 
 
 @router.get("/deadletters")
