@@ -159,7 +159,7 @@ def webhooks(_who: Admin, place: Place) -> list[Webhook]:
 
 
 @router.post("", status_code=201, responses=responses(409))
-def addtold(body: NewWebhook, who: Admin, place: Place) -> MadeWebhook:
+def add_webhook(body: NewWebhook, who: Admin, place: Place) -> MadeWebhook:
     """Make a receiver. Its address is looked up now and again at each delivery."""
     return make_hook(place.database, body, place.alert_networks, place.key, actor=who.actor, now=place.clock())
 
@@ -170,8 +170,8 @@ def webhook(number: Number, _who: Admin, place: Place) -> Webhook:
     return told(place.database.read(partial(_found, number=number)))
 
 
-@router.patch("/{number}", responses=responses(404))
-def changetold(number: Number, body: WebhookChange, who: Admin, place: Place) -> Webhook:
+@router.patch("/{number}", responses=responses(409))
+def change_webhook(number: Number, body: WebhookChange, who: Admin, place: Place) -> Webhook:
     """Change a receiver, or switch it off or on; what waits goes on waiting while it is off."""
     now = place.clock()
     known = place.database.read(partial(_found, number=number))
@@ -179,7 +179,7 @@ def changetold(number: Number, body: WebhookChange, who: Admin, place: Place) ->
     if body.url is not None or body.format is not None:
         spelling = _checked(url, body.format, place.alert_networks, known.format)
         if (spelling == "json") != (known.format == "json"):
-            raise Refused(400, "a webhook has a secret and syslog has none; make another one instead")
+            raise Refused(409, "a webhook has a secret and syslog has none; make another one instead")
 
     def change(connection: Connection) -> Hook:
         hook = _found(connection, number)
@@ -202,7 +202,7 @@ def changetold(number: Number, body: WebhookChange, who: Admin, place: Place) ->
 
 
 @router.delete("/{number}", status_code=204, responses=responses(404))
-def deletetold(number: Number, who: Admin, place: Place) -> None:
+def delete_webhook(number: Number, who: Admin, place: Place) -> None:
     """Delete a receiver and all its deliveries."""
     if not remove_hook(place.database, number, actor=who.actor, now=place.clock()):
         raise _unknown()
@@ -305,14 +305,14 @@ def _checked(
 ) -> HookFormat:
     """How alerts are spelt for the receiver at ``url``, which may get them; as they are ``known`` to be, if possible.
 
-    :raises Refused: 400, it may not.
+    :raises Refused: 409, it may not, or cannot.
     """
     try:
         target = target_of(url)
         spelling = format_for(target, wanted or (known if known in FORMATS[target.scheme] else None))
         check_target(target, allowed)
     except TargetRefused as error:
-        raise Refused(400, f"url: {error}") from None
+        raise Refused(409, f"url: {error}") from None
     return spelling
 
 
