@@ -36,7 +36,7 @@ class Rhythm(NamedTuple):
     variation: float
 
 
-class Arrivals(msgspec.Struct):
+class Arrivals(msgspec.Struct, omit_defaults=True):
     """The times (µs) of what arrived, sorted, and the sum of the squares of the intervals between them.
 
     That sum may have more than the 64 bits of a stored number, so it is kept as ``high`` times 2**60 and ``low``.

@@ -46,7 +46,7 @@ class Success(NamedTuple):
     session: SessionUuid
 
 
-class BucketFigures(msgspec.Struct):
+class BucketFigures(msgspec.Struct, omit_defaults=True):
     """What is known of one bucket, and how often that has changed."""
 
     failures: int = 0
@@ -68,7 +68,7 @@ class BucketFigures(msgspec.Struct):
         return Guessing(self.failures, self.passwords)
 
 
-class Attempts(msgspec.Struct):
+class Attempts(msgspec.Struct, omit_defaults=True):
     """The attempts of the last hour of event time, sorted, and the figures of their buckets.
 
     ``window_start``, ``secrets`` belong to the five minutes that end with the newest failure: where they begin among

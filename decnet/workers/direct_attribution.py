@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from decnet.models.record import Record
 
 T = TypeVar("T")
-REMEMBERED = 60_000
-"""States that are kept in memory; beyond, those of two hours ago are let go."""
+REMEMBERED = 8_000
+"""States that are kept in memory; beyond, those of two hours ago are let go, some 2 KB each."""
 _RELEASED_US = 2 * 3_600_000_000
 _LEASE_US = 120 * 1_000_000
 

@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from decnet.db.positions import StoredPosition, read_position, write_position
 from decnet.db.secrets import write_secrets
@@ -94,6 +94,9 @@ class LogRun(ABC):
     digests of secrets stand for is stored as well.
     """
 
+    chunk_bytes: ClassVar[int] = CHUNK_BYTES
+    """How much of a log is read, and stored in one transaction, at a time."""
+
     def __init__(
         self,
         database: Database,
@@ -159,7 +162,7 @@ class LogRun(ABC):
 
         :raises InputRefused: the log cannot be opened or read on, or nobody knows its format.
         """
-        reader = LogReader(path, wait_for_stop=wait_for_stop, chunk_bytes=CHUNK_BYTES)
+        reader = LogReader(path, wait_for_stop=wait_for_stop, chunk_bytes=self.chunk_bytes)
         start = None if again else self._position_of(reader)
         source: Source | None = None
         for batch in reader.batches(start):
