@@ -63,7 +63,11 @@ class Arrivals(msgspec.Struct, omit_defaults=True):
         times = self.times
         if not times or at >= times[-1]:
             if times:
-                self._grow((at - times[-1]) ** 2)
+                low = self.low + (at - times[-1]) ** 2
+                if low <= _LOW:
+                    self.low = low
+                else:
+                    self._grow(low - self.low)
             times.append(at)
             if len(times) >= 2 * KEPT:
                 self._drop()

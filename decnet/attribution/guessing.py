@@ -152,7 +152,8 @@ class Attempts(msgspec.Struct, omit_defaults=True):
         cut = max(bisect_left(failures, now - RETAINED_US, key=_time), len(failures) - RETAINED_MOST)
         for failure in failures[self.window_start : cut]:
             _take_out(self.secrets, failure)
-        self.kept_from = failures[cut].at
+        # No window that holds what comes late after that reaches back to what is dropped.
+        self.kept_from = min(failures[cut].at, failures[cut - 1].at + BEFORE_SUCCESS_US + 1)
         del failures[:cut]
         self.window_start = max(0, self.window_start - cut)
         del self.successes[: bisect_left(self.successes, self.kept_from, key=_time)]

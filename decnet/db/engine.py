@@ -97,6 +97,13 @@ class Database:
         self._before_reading()
         return self._patiently(self._driver.read, work, None)
 
+    def peek(self, work: Callable[[Connection], T]) -> T:
+        """As :meth:`read`, but at once: what others are about to store may be missing.
+
+        :raises StorageError: as :meth:`read`.
+        """
+        return self._patiently(self._driver.read, work, None)
+
     def wait_before_reading(self, wait: Callable[[], None]) -> None:
         """From now on every read begins once ``wait`` has returned: what it is to see is stored by others."""
         self._before_reading = wait
