@@ -17,7 +17,6 @@ from decnet.db.journal import has_readers
 from decnet.db.outbox import add_messages
 from decnet.db.tags import TagWriter
 from decnet.intake.store import Intake
-from decnet.sources.split import MAX_LINE_BYTES
 from decnet.telemetry import span
 from decnet.workers.ahead import Copy, Found, can_copy
 from decnet.workers.direct_attribution import DirectAttribution
@@ -51,9 +50,6 @@ if TYPE_CHECKING:
 
 COPY_AFTER = 1
 """Batches that are read before a copy of this process is worth its cost, some milliseconds."""
-CHUNK_BYTES = MAX_LINE_BYTES
-"""What one transaction holds, in bytes of log: some 3,000 lines, stored in a tenth of a second. An attacker who is busy
-has one state, a few findings and one place in each index per transaction, so the larger it is the less a line costs."""
 
 
 class DirectRun(LogRun):
@@ -63,8 +59,6 @@ class DirectRun(LogRun):
     batches, where there is a processor for it; :meth:`close` ends it. ``bodies`` are those that rules ask for: they are
     told of mails that are evaluated before they are stored.
     """
-
-    chunk_bytes = CHUNK_BYTES
 
     def __init__(
         self,
