@@ -1,8 +1,8 @@
-"""Reading and evaluating ahead: a copy of this process does both, and this one stores what comes.
+"""Reading, evaluating and attributing ahead: a copy of this process does all three, and this one stores what comes.
 
 The copy is made between two batches and goes on exactly where this process stood, with everything that it knew of
-sources and sessions; so results do not depend on whether, or when, it was made. It is a few batches ahead, as many as
-a pipe holds. Where it has to look into the database it first waits until everything that it sent is stored, as if there
+sources and sessions; so results do not depend on whether, or when, it was made. It is a batch or two ahead: one waits
+in a pipe. Where it has to look into the database it first waits until everything that it sent is stored, as if there
 were one process. It ends when this process does, however that comes about.
 """
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     Read = Callable[[str, bool], Iterator["Ready"]]
 
 PIPE_BYTES = 1 << 20
-"""Some three batches."""
+"""Less than a batch: the copy is one ahead, and waits with the next."""
 _BATCH, _END, _FAULT = b"b", b"e", b"f"
 _STORED, _ALONE, _READ = b"s", b"a", b"r"
 
