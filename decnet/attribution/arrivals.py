@@ -36,7 +36,7 @@ class Rhythm(NamedTuple):
     variation: float
 
 
-class Arrivals(msgspec.Struct):
+class Arrivals(msgspec.Struct, omit_defaults=True):
     """The times (µs) of what arrived, sorted, and the sum of the squares of the intervals between them.
 
     That sum may have more than the 64 bits of a stored number, so it is kept as ``high`` times 2**60 and ``low``.
@@ -63,7 +63,11 @@ class Arrivals(msgspec.Struct):
         times = self.times
         if not times or at >= times[-1]:
             if times:
-                self._grow((at - times[-1]) ** 2)
+                low = self.low + (at - times[-1]) ** 2
+                if low <= _LOW:
+                    self.low = low
+                else:
+                    self._grow(low - self.low)
             times.append(at)
             if len(times) >= 2 * KEPT:
                 self._drop()

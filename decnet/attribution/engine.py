@@ -203,7 +203,10 @@ class Attribution:
         at = event.observed_at
         attacker = attacker_uuid(event.src_ip)
         if at > self.clocks.get(event.sensor, -1):
-            self._advance_clock(event.sensor, at)
+            self.clocks[event.sensor] = at
+            due = self._due.get(event.sensor)
+            if due and due[0][0] <= at:
+                self._advance_clock(event.sensor, at)
         if type(event.payload) is IntelPayload:
             return  # what a third party said is nothing that the attacker did
         day_key = (attacker, at // DAY_US)
@@ -294,9 +297,10 @@ class Attribution:
         first = day.services.get(service)
         if first is None or at < first:
             day.services[service] = at
-        known_decoys = len(day.decoys)
-        day.decoys.add(event.decky_id)
-        if len(day.services) > 1 and (first is None or len(day.decoys) > known_decoys):
+        is_new_decoy = event.decky_id not in day.decoys
+        if is_new_decoy:
+            day.decoys.add(event.decky_id)
+        if len(day.services) > 1 and (first is None or is_new_decoy):
             self._add_probe(SERVICES, "", day, key)
         arrivals = day.arrivals
         position = arrivals.add(at)

@@ -46,7 +46,7 @@ class Success(NamedTuple):
     session: SessionUuid
 
 
-class BucketFigures(msgspec.Struct):
+class BucketFigures(msgspec.Struct, omit_defaults=True):
     """What is known of one bucket, and how often that has changed."""
 
     failures: int = 0
@@ -68,7 +68,7 @@ class BucketFigures(msgspec.Struct):
         return Guessing(self.failures, self.passwords)
 
 
-class Attempts(msgspec.Struct):
+class Attempts(msgspec.Struct, omit_defaults=True):
     """The attempts of the last hour of event time, sorted, and the figures of their buckets.
 
     ``window_start``, ``secrets`` belong to the five minutes that end with the newest failure: where they begin among
@@ -152,7 +152,8 @@ class Attempts(msgspec.Struct):
         cut = max(bisect_left(failures, now - RETAINED_US, key=_time), len(failures) - RETAINED_MOST)
         for failure in failures[self.window_start : cut]:
             _take_out(self.secrets, failure)
-        self.kept_from = failures[cut].at
+        # No window that holds what comes late after that reaches back to what is dropped.
+        self.kept_from = min(failures[cut].at, failures[cut - 1].at + BEFORE_SUCCESS_US + 1)
         del failures[:cut]
         self.window_start = max(0, self.window_start - cut)
         del self.successes[: bisect_left(self.successes, self.kept_from, key=_time)]

@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 
 BANDS = 6
 ROWS = 8
+CREDENTIAL_BANDS = 2
 MIN_COMMANDS = 3
 """A script of fewer distinct commands is what anybody types."""
 
 _REMEMBERED = 8_192
+_REMEMBERED_MEMBERS = 4_096
+_REMEMBERED_SETS = 1_024
 _MAX_CHARS = 4_096
 _MAX_WORDS = 16
 _MAX_PIECES = 64
@@ -63,18 +66,28 @@ def bands_of(commands: Iterable[int]) -> tuple[int, ...]:
 
 def credential_bands(pairs: Iterable[tuple[str, str]]) -> tuple[int, ...]:
     """The bands of a set of (secret, account): two sets share one when their Jaccard similarity is high."""
-    return _sketch(frozenset(_hash(f"{secret}\0{account}") for secret, account in pairs), 2, MIN_COMMANDS)
+    return _sketch(frozenset(map(_hash_of_pair, pairs)), CREDENTIAL_BANDS, MIN_COMMANDS)
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(_REMEMBERED_MEMBERS)
+def _hash_of_pair(pair: tuple[str, str]) -> int:
+    return _hash("\0".join(pair))
+
+
+@lru_cache(_REMEMBERED_SETS)
 def _sketch(members: frozenset[int], bands: int, least: int) -> tuple[int, ...]:
     if len(members) < least:
         return ()
-    found = []
-    for band in range(bands):
-        lows = (min([(a * member + b) % _MASK for member in members]) for a, b in _permutations()[band])
-        found.append(_hash(f"{band}:{','.join(map(str, lows))}"))
-    return tuple(found)
+    lows = list(map(min, *(_permuted(member, bands) for member in members)))
+    return tuple(
+        [_hash(f"{band}:{','.join(map(str, lows[band * ROWS : (band + 1) * ROWS]))}") for band in range(bands)]
+    )
+
+
+@lru_cache(_REMEMBERED_MEMBERS)
+def _permuted(member: int, bands: int) -> tuple[int, ...]:
+    """Where each row's permutation puts ``member``, band by band: the same passwords and commands come all the time."""
+    return tuple([(a * member + b) % _MASK for band in _permutations()[:bands] for a, b in band])
 
 
 @lru_cache(1)

@@ -56,7 +56,7 @@ def _add(change: SessionChange, event: Event) -> None:
         change.duration_ms = payload.duration_ms
 
 
-class SessionTraits(msgspec.Struct, frozen=True):
+class SessionTraits(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a session shows of who is behind it: the input of clustering. ``revision`` replaces a lower one.
 
     ``script`` and ``credentials`` are bands of sketches (:mod:`decnet.attribution.script`).

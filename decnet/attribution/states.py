@@ -30,7 +30,7 @@ MAX_DISTINCT = 4_096
 MAX_OF_SESSION = 64
 
 
-class Amount(msgspec.Struct):
+class Amount(msgspec.Struct, omit_defaults=True):
     """A sum that grows, and how often it did."""
 
     value: int = 0
@@ -45,7 +45,7 @@ class LoginSeen(msgspec.Struct):
     failures: int
 
 
-class SessionState(msgspec.Struct):
+class SessionState(msgspec.Struct, omit_defaults=True):
     """One session. ``started_at`` is frozen; ``ended_at`` is None while it is open; times are µs UTC.
 
     ``revision`` counts how often it ended: a late event reopens it, and it ends again. ``last_action`` is the latest
@@ -78,14 +78,14 @@ class SessionState(msgspec.Struct):
     credentials: set[tuple[str, str]] = set()
 
 
-class Contacts(msgspec.Struct):
+class Contacts(msgspec.Struct, omit_defaults=True):
     """Contacts with one service of a decoy in a day, and the revision of what was said of them."""
 
     arrivals: Arrivals
     revision: int = 0
 
 
-class ToolState(msgspec.Struct):
+class ToolState(msgspec.Struct, omit_defaults=True):
     """A guessed tool: what the guess rests on."""
 
     purpose: str
@@ -93,7 +93,7 @@ class ToolState(msgspec.Struct):
     revision: int = 0
 
 
-class ScanState(msgspec.Struct):
+class ScanState(msgspec.Struct, omit_defaults=True):
     """A probe: the decoys that saw it, the services known when that was last announced, and both ids' revisions."""
 
     decoys: set[str] = set()
@@ -102,7 +102,7 @@ class ScanState(msgspec.Struct):
     wide_revision: int = 0
 
 
-class DayState(msgspec.Struct):
+class DayState(msgspec.Struct, omit_defaults=True):
     """One UTC day of an attacker. ``services`` holds when each was first used.
 
     ``guessing`` is what was said when the rhythm of the day was first that of guessing, ``failures`` the failed log-ins

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from decnet.ttp.lifters.base import Tables
     from decnet.ttp.store.base import LoadedRules, RuleStore
 
+_COLLECT_AFTER = (20_000, 20, 20)
+"""Collections are for cycles, of which a run makes few: at Python's own figures they are a twentieth of its time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Installation:
@@ -143,6 +146,7 @@ def rules_now(installation: Installation) -> LiveRules:
     if rules.is_provisional:
         threading.Thread(target=rules.rebuild, name="decnet-rules").start()
     gc.freeze()  # what a run keeps to its end: collections pass over it
+    gc.set_threshold(*_COLLECT_AFTER)
     return rules
 
 

@@ -4,8 +4,8 @@ Bulk inserts report exactly the new rows and hide nothing: only a conflict on th
 violation raises. A look-up before the insert would be a race; ``INSERT IGNORE`` would hide CHECK and foreign keys, and
 cut strings. So the database itself says which rows it took:
 
-* SQLite: one ``INSERT … VALUES … ON CONFLICT (key) DO NOTHING`` per 256 rows and, where not all of them were new, once
-  more with ``RETURNING key``;
+* SQLite: ``INSERT … VALUES … ON CONFLICT (key) DO NOTHING`` row by row and, where not all of them were new, once more
+  with ``RETURNING key``, 256 rows to a statement;
 * PostgreSQL: many rows by COPY into the table itself, most often all of them are new; where one was not, COPY refuses
   all, and they go through a staging table into an ``INSERT … ON CONFLICT (key) DO NOTHING RETURNING key``. Few rows go
   there as one array per column, a single statement for any number of them;
@@ -186,13 +186,14 @@ class SQLite(Dialect):
     def _inserted(
         self, connection: Connection, table: Table, key: Sequence[str], columns: Sequence[str], rows: Sequence[Row]
     ) -> int:
-        """How many of ``rows`` were not stored, and are now."""
-        end = f"ON CONFLICT ({', '.join(key)}) DO NOTHING"
-        number = 0
-        for part in _parts(rows, _SQLITE_ROWS):
-            sql = _insert_values(table.name, tuple(columns), "?", len(part), end)
-            number += connection.exec_driver_sql(sql, tuple(chain.from_iterable(part))).rowcount
-        return number
+        """How many of ``rows`` were not stored, and are now.
+
+        Row by row: as fast as hundreds of rows to a statement, whose texts fill the driver's memory of statements.
+        """
+        if not rows:
+            return 0
+        sql = _insert_values(table.name, tuple(columns), "?", 1, f"ON CONFLICT ({', '.join(key)}) DO NOTHING")
+        return connection.exec_driver_sql(sql, list(rows)).rowcount
 
     def merge(
         self, connection: Connection, table: Table, key: Sequence[str], rules: Mapping[str, Merge], rows: Sequence[Row]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import sqlite3
 import threading
 import time
 from dataclasses import dataclass
@@ -25,7 +26,6 @@ from decnet.errors import StorageError, StorageUnavailable
 from decnet.telemetry import logger
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Coroutine
 
     from sqlalchemy.engine import URL, Connection, Engine
@@ -39,6 +39,7 @@ SERVER_PATIENCE_S = 90.0
 """How long a server that went away is waited for before it is reported."""
 _CONFLICTS = 20
 _READ_TIMEOUT_S = 2.0
+_ASKED_AGAIN_S = 1.0
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.001, 0.005
 _LONGEST_SERVER_PAUSE_S = 2.0
 _CONNECT_TIMEOUT_S = 10
@@ -48,7 +49,7 @@ _PRAGMAS = (
     "synchronous=NORMAL",
     "foreign_keys=ON",
     "temp_store=MEMORY",
-    "cache_size=-16384",  # KiB
+    "cache_size=-8192",  # KiB; twice as much saves one per cent of the time of a large log
     "wal_autocheckpoint=4000",  # pages: a checkpoint syncs the disk, so it comes every 16 MB instead of every 4
 )
 _MARIADB_START = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = 10"
@@ -95,6 +96,13 @@ class Database:
         :raises StorageError: the database cannot be read.
         """
         self._before_reading()
+        return self._patiently(self._driver.read, work, None)
+
+    def peek(self, work: Callable[[Connection], T]) -> T:
+        """As :meth:`read`, but at once: what others are about to store may be missing.
+
+        :raises StorageError: as :meth:`read`.
+        """
         return self._patiently(self._driver.read, work, None)
 
     def wait_before_reading(self, wait: Callable[[], None]) -> None:
@@ -208,8 +216,8 @@ class _File:
 
     def __init__(self, url: URL) -> None:
         _make_private_file(Path(url.database or ""))
-        self._writer = _sqlite_engine(url, "BEGIN IMMEDIATE", timeout_s=0)
-        self._reader = _sqlite_engine(url, "BEGIN", timeout_s=_READ_TIMEOUT_S)
+        self._writer = _sqlite_engine(url, _begin_to_write, timeout_s=0)
+        self._reader = _sqlite_engine(url, _begin_to_read, timeout_s=_READ_TIMEOUT_S)
         self._turn = threading.Lock()
 
     def write(self, work: Callable[[Connection], T]) -> T:
@@ -332,10 +340,29 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _sqlite_engine(url: URL, begin: str, *, timeout_s: float) -> Engine:
+def _begin_to_read(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
+def _begin_to_write(connection: Connection) -> None:
+    """Take the file, or ask again every few milliseconds for a while, of the driver: its answer costs a tenth."""
+    driver: Any = connection.connection.driver_connection
+    until = time.monotonic() + _ASKED_AGAIN_S
+    while True:
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+        else:
+            return
+        time.sleep(random.uniform(_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S))  # noqa: S311 - jitter, not a secret
+
+
+def _sqlite_engine(url: URL, begin: Callable[[Connection], None], *, timeout_s: float) -> Engine:
     engine = create_engine(url, connect_args={"timeout": timeout_s, "check_same_thread": False})
     event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    event.listen(engine, "begin", begin)
     return engine
 
 

@@ -13,13 +13,13 @@ from decnet.db.tables import session
 from decnet.models.event import COMMAND, PAYLOAD_TYPES, CommandPayload, Payload, SourceKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy.engine import Connection
 
     from decnet.db.actors import SessionRow
     from decnet.models.actor import SessionUuid
-    from decnet.models.event import Event
+    from decnet.models.event import Event, EventId
 
 
 class StoredEvent(msgspec.Struct, frozen=True, gc=False):
@@ -60,6 +60,11 @@ def insert_events(
     if len(added) == len(unique):
         return list(unique.values())
     return [event for key, event in unique.items() if (key,) in added]
+
+
+def any_stored(connection: Connection, ids: Sequence[EventId]) -> bool:
+    """Whether an event with one of ``ids`` is stored."""
+    return bool(dialect_of(connection).rows_with(connection, "SELECT 1 FROM event WHERE id IN ({places})", ids))
 
 
 def commands_before(connection: Connection, event: Event) -> list[str]:

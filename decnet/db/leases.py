@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import bindparam, delete, or_, select, update
 
 from decnet.db.dialect import dialect_of
 from decnet.db.tables import lease
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlalchemy.engine import Connection
+
+_RENEW = (  # made once: a consumer renews one lease for each partition, every few seconds
+    update(lease)
+    .where(lease.c.name == bindparam("of"), lease.c.holder == bindparam("by"), lease.c.expires_at > bindparam("now"))
+    .values(expires_at=bindparam("until"))
+)
 
 
 def acquire_lease(connection: Connection, name: str, holder: str, *, now: int, length_us: int) -> int | None:
@@ -37,8 +43,8 @@ def acquire_lease(connection: Connection, name: str, holder: str, *, now: int, l
 
 def renew_lease(connection: Connection, name: str, holder: str, *, now: int, length_us: int) -> bool:
     """Lengthen a lease that ``holder`` has and that has not run out; False when it has it no more."""
-    mine = update(lease).where(lease.c.name == name, lease.c.holder == holder, lease.c.expires_at > now)
-    return bool(connection.execute(mine.values(expires_at=now + length_us)).rowcount)
+    values = {"of": name, "by": holder, "now": now, "until": now + length_us}
+    return bool(connection.execute(_RENEW, values).rowcount)
 
 
 def release_lease(connection: Connection, name: str, holder: str) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from sqlalchemy import delete, func, insert, literal_column, select
+from sqlalchemy import bindparam, delete, func, insert, literal_column, select
 
 from decnet.db.tables import outbox
 from decnet.models.message import Message
@@ -29,6 +29,7 @@ _decode = msgspec.msgpack.Decoder(tuple[bytes, ...]).decode
 
 # A sum keeps SQLite from walking the whole index of partitions instead of the few new numbers.
 _PARTITION = outbox.c.partition + literal_column("0")
+_FRESH = select(_PARTITION, func.max(outbox.c.id)).where(outbox.c.id > bindparam("after")).group_by(_PARTITION)
 _MESSAGE = (outbox.c.id, outbox.c.topic, outbox.c.partition, outbox.c.body, outbox.c.created_at)
 
 
@@ -62,8 +63,7 @@ def oldest_messages(connection: Connection, partitions: Sequence[int], limit: in
 
 def fresh_partitions(connection: Connection, after: int) -> Mapping[int, int]:
     """The highest number in each partition that has messages behind number ``after``."""
-    query = select(_PARTITION, func.max(outbox.c.id)).where(outbox.c.id > after).group_by(_PARTITION)
-    return dict(connection.execute(query).all())
+    return dict(connection.execute(_FRESH, {"after": after}).all())
 
 
 def delete_messages(connection: Connection, numbers: Sequence[int]) -> int:

@@ -174,15 +174,16 @@ class LifterEngine:
         questions = self._by_shape.get(shape)
         if questions is None:
             return ()
-        return [hit for question in questions if (hit := self._hit(question, seen)) is not None]
+        found = []
+        for question in questions:
+            kind = question.kinds.get(seen.source_kind)
+            if kind is None or (answers := self._answers(question, seen)) is None:
+                continue
+            if (hit := self._hit(question, answers, seen, kind)) is not None:
+                found.append(hit)
+        return found
 
-    def _hit(self, question: _Question, seen: Seen) -> LifterHit | None:
-        kind = question.kinds.get(seen.source_kind)
-        if kind is None:
-            return None
-        answers = self._answers(question, seen)
-        if answers is None:
-            return None
+    def _hit(self, question: _Question, answers: _Answers, seen: Seen, kind: SourceKind) -> LifterHit | None:
         proof: Proof = {}
         if not evaluate(question.match, answers.truth, proof):
             return None

@@ -1,8 +1,8 @@
-"""Reading and evaluating ahead: a copy of this process does both, and this one stores what comes.
+"""Reading, evaluating and attributing ahead: a copy of this process does all three, and this one stores what comes.
 
 The copy is made between two batches and goes on exactly where this process stood, with everything that it knew of
-sources and sessions; so results do not depend on whether, or when, it was made. It is a few batches ahead, as many as
-a pipe holds. Where it has to look into the database it first waits until everything that it sent is stored, as if there
+sources and sessions; so results do not depend on whether, or when, it was made. It is a batch or two ahead: one waits
+in a pipe. Where it has to look into the database it first waits until everything that it sent is stored, as if there
 were one process. It ends when this process does, however that comes about.
 """
 
@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, NoReturn
 import msgspec
 
 from decnet.errors import WorkerEnded
-from decnet.models.event import Event, EventId, packed_event, unpacked_event
+from decnet.models.event import Event, EventId, packed_events, unpacked_events
 from decnet.models.tag import TTPTag
 from decnet.sources.base import Refusal
 from decnet.sources.split import Position
+from decnet.workers.foreseen import Foreseen
 from decnet.workers.passing import Passed
 
 if TYPE_CHECKING:
@@ -35,16 +36,17 @@ if TYPE_CHECKING:
     Read = Callable[[str, bool], Iterator["Ready"]]
 
 PIPE_BYTES = 1 << 20
-"""Some three batches."""
+"""Less than a batch: the copy is one ahead, and waits with the next."""
 _BATCH, _END, _FAULT = b"b", b"e", b"f"
-_STORED, _READ = b"s", b"r"
+_STORED, _ALONE, _READ = b"s", b"a", b"r"
 
 
 class Found(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What evaluation found in a batch: tags by event, and whole sessions."""
+    """What evaluation found in a batch: tags by event, whole sessions, and what it brings to attribution if known."""
 
     tags: list[tuple[EventId, list[TTPTag]]] = []
     sessions: list[Passed] = []
+    foreseen: Foreseen | None = None
 
 
 class Ready(msgspec.Struct, frozen=True, gc=False):
@@ -67,7 +69,7 @@ class _Sent(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     lines: int
     refusals: list[Refusal]
-    events: list[bytes]
+    events: bytes
     found: Found
     end: Position | None
     resumed_at: int
@@ -86,10 +88,12 @@ def can_copy() -> bool:
 class Copy:
     """A copy of this process that goes on with ``batches``, and later with what ``read`` gives for other logs.
 
-    ``database`` is SQLite, and nobody uses it meanwhile.
+    ``database`` is SQLite, and nobody uses it meanwhile. ``on_alone`` is called there each time we :meth:`go_alone`.
     """
 
-    def __init__(self, database: Database, batches: Iterator[Ready], read: Read) -> None:
+    def __init__(
+        self, database: Database, batches: Iterator[Ready], read: Read, on_alone: Callable[[], object] = bool
+    ) -> None:
         self._from_copy, to_us = Pipe(duplex=False)
         from_us, self._to_copy = Pipe(duplex=False)
         _widen(to_us)
@@ -98,7 +102,7 @@ class Copy:
         if self._process == 0:
             self._from_copy.close()
             self._to_copy.close()
-            _Copied(from_us, to_us).run(database, batches, read)
+            _Copied(from_us, to_us, on_alone).run(database, batches, read)
         to_us.close()
         from_us.close()
 
@@ -130,6 +134,11 @@ class Copy:
             self._to_copy.send_bytes(_READ + _pack((path, again)))
         yield from self.batches()
 
+    def go_alone(self) -> None:
+        """Tell the copy that something was attributed here: what it foresees from what it knows does not hold."""
+        with suppress(OSError):
+            self._to_copy.send_bytes(_ALONE)
+
     def close(self) -> None:
         """The copy is over, whatever it waits for: it has nothing of its own to keep."""
         self._from_copy.close()
@@ -142,9 +151,10 @@ class Copy:
 class _Copied:
     """The copy's side."""
 
-    def __init__(self, from_parent: Connection, to_parent: Connection) -> None:
+    def __init__(self, from_parent: Connection, to_parent: Connection, on_alone: Callable[[], object]) -> None:
         self._from_parent = from_parent
         self._to_parent = to_parent
+        self._on_alone = on_alone
         self._unstored = 0
 
     def run(self, database: Database, batches: Iterator[Ready], read: Read) -> NoReturn:
@@ -175,7 +185,7 @@ class _Copied:
     def _send(self, ready: Ready) -> None:
         while self._from_parent.poll():
             self._hear()
-        events = [packed_event(event) for event in ready.events]
+        events = packed_events(ready.events)
         sent = _Sent(ready.lines, ready.refusals, events, ready.found, ready.end, ready.resumed_at)
         self._unstored += 1
         self._to_parent.send_bytes(_BATCH + _pack(sent))
@@ -190,8 +200,11 @@ class _Copied:
             self._hear()
 
     def _hear(self) -> tuple[str, bool] | None:
-        """What the parent says next: None for one more batch stored, else the log to read."""
+        """What the parent says next: the log to read, or None for anything else."""
         told = self._from_parent.recv_bytes()
+        if told[:1] == _ALONE:
+            self._on_alone()
+            return None
         if told[:1] == _READ:
             return _unpack_log(told[1:])
         self._unstored -= 1
@@ -200,7 +213,7 @@ class _Copied:
 
 def _received(told: bytes) -> Ready:
     sent = _unpack(memoryview(told)[1:])
-    events = [unpacked_event(event) for event in sent.events]
+    events = unpacked_events(sent.events)
     return Ready(sent.lines, sent.refusals, events, sent.found, sent.end, sent.resumed_at)
 
 

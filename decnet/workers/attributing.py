@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from decnet.attribution.engine import Attribution
-from decnet.attribution.guessing import Attempts, Failure
+from decnet.attribution.guessing import Attempts, Failure, short_account
 from decnet.attribution.states import (
     DayState,
     SessionState,
@@ -23,6 +23,7 @@ from decnet.attribution.states import (
     unpacked_day,
     unpacked_session,
 )
+from decnet.db.clocks import sensor_times
 from decnet.db.findings import (
     Scope,
     SeenItems,
@@ -32,6 +33,7 @@ from decnet.db.findings import (
     end_sessions,
     figures_of,
     known_attackers,
+    open_everywhere,
     open_states,
     read_states,
     seen_items,
@@ -128,6 +130,7 @@ class Attributions:
         for one, batch in zip(arrived, records, strict=True):
             self._partitions[one.partition].ask_for(batch.values(), wanted)
         self._stored.prepare(connection, wanted)
+        self._stored.look_for_unmet(connection, wanted)
 
 
 def brought_by(attribution: Attribution, outcome: Outcome) -> Brought:
@@ -222,6 +225,15 @@ class _Partition:
             del self._seen[next(iter(self._seen))]
 
 
+def opened(connection: Connection, stored: StoredStates) -> Attribution:
+    """The running attribution of all partitions as they are stored: sessions that are open can be ended by silence."""
+    attribution = Attribution(stored)
+    attribution.clocks.update({one.sensor: max(one.heard_at, one.told_at) for one in sensor_times(connection)})
+    still_open = open_everywhere(connection)
+    attribution.adopt((SessionUuid(key), unpacked_session(body)) for key, body in still_open)
+    return attribution
+
+
 class Wanted(NamedTuple):
     """States that are about to be asked for."""
 
@@ -253,8 +265,8 @@ class Wanted(NamedTuple):
 class StoredStates:
     """States as they are stored: read in one go for what is to be taken in, one by one what was not foreseen.
 
-    ``read`` calls a function with a connection. :attr:`unmet` are the attackers of what was prepared last of whom
-    nothing is known.
+    ``read`` calls a function with a connection. :attr:`unmet` are the attackers of whom nothing was known when it was
+    last looked for them.
     """
 
     def __init__(self, read: Callable[[Callable[[Connection], Any]], Any]) -> None:
@@ -272,6 +284,9 @@ class StoredStates:
         ):
             found = read_states(connection, scope, keys)
             self._read.update({(scope, key): found.get(key) for key in keys})
+
+    def look_for_unmet(self, connection: Connection, wanted: Wanted) -> None:
+        """Whom of what was ``wanted``, and is prepared, nobody has met."""
         begun = {day[0] for day in wanted.days if self._read[Scope.DAY, day_key(*day)] is None}
         self.unmet = begun - known_attackers(connection, begun) if begun else begun
 
@@ -292,12 +307,12 @@ class StoredStates:
 
     def earlier_failures(self, key: ServiceKey, since: int, until: int) -> Iterable[Failure]:
         """Failed attempts in ``[since, until)`` from the stored events."""
-        found = self._attempts_between(key, since, until)
-        return [Failure(one.at, one.id, one.account, one.secret) for one in found if not one.success]
+        found = self.attempts_between(key, since, until)
+        return [Failure(one.at, one.id, short_account(one.account), one.secret) for one in found if not one.success]
 
     def logins_between(self, key: ServiceKey, since: int, until: int) -> Iterable[SessionUuid]:
         """Sessions with a success in ``[since, until)``, from the stored events."""
-        return {one.session for one in self._attempts_between(key, since, until) if one.success}
+        return {one.session for one in self.attempts_between(key, since, until) if one.success}
 
     def revision(self, source_id: str) -> tuple[int, int, int]:
         """What was last announced of an old bucket: failures, passwords, revision; zeros for never."""
@@ -306,7 +321,8 @@ class StoredStates:
             return 0, 0, 0
         return known[0].failures, known[0].passwords, known[1]
 
-    def _attempts_between(self, key: ServiceKey, since: int, until: int) -> list[Attempt]:
+    def attempts_between(self, key: ServiceKey, since: int, until: int) -> list[Attempt]:
+        """The stored attempts in ``[since, until)``."""
         who, decoy, service = key
         look = partial(attempts_between, who=who, decoy=decoy, service=service, since=since, until=until)
         found: list[Attempt] = self._read_with(look)

@@ -2,7 +2,7 @@
 
 Per batch one transaction holds events, actors, tags, roll-ups and the position in the file: a kill leaves a whole
 batch or nothing, and a second run over the same file adds nothing. Matching happens before the transaction, so that
-the database is held for milliseconds.
+the database is held for as short as can be.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from decnet.telemetry import span
 from decnet.workers.ahead import Copy, Found, can_copy
 from decnet.workers.direct_attribution import DirectAttribution
 from decnet.workers.firing import new_tag_messages
+from decnet.workers.foreseen import Foresight
 from decnet.workers.logs import LogRun, Stored
 from decnet.workers.passing import PassingSessions
 from decnet.workers.tagging import tags_of_sessions
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from decnet.workers.mails import StoredBodies
     from decnet.workers.passing import Passed
 
-COPY_AFTER = 4
+COPY_AFTER = 1
 """Batches that are read before a copy of this process is worth its cost, some milliseconds."""
 
 
@@ -86,6 +87,8 @@ class DirectRun(LogRun):
         self._attribution = attribution or DirectAttribution(database)
         self._may_copy = ahead if database.is_embedded and can_copy() and not keep_secrets else None
         self._copy: Copy | None = None
+        self._foresight: Foresight | None = None
+        self._alone = 0
         actors = Actors()
         self._intake = Intake(actors)
         self._tags = TagWriter(actors)
@@ -99,7 +102,10 @@ class DirectRun(LogRun):
         for number, ready in enumerate(here, 1):
             yield ready
             if number >= COPY_AFTER and self._may_copy is not None and self._may_copy():
-                self._copy = Copy(self.database, here, self._read_in_copy)
+                self._foresight = Foresight(self.database, self._rules.tags_of_findings)
+                self._copy = Copy(self.database, here, self._read_in_copy, self._foresight.forget)
+                self._foresight = None  # it is the copy's
+                self._alone = 0
                 yield from self._copy.batches()
                 return
 
@@ -118,26 +124,36 @@ class DirectRun(LogRun):
             self._bodies.note(events)
         with span("ttp.tag", events=len(events)):
             tags = [(event.id, found) for event in events if (found := self._tagger.tag(event))]
-            return Found(tags, self._passing.evaluate(events))
+            sessions = self._passing.evaluate(events)
+        if self._foresight is None:
+            return Found(tags, sessions)
+        with span("attribution.foresee", events=len(events)):
+            return Found(tags, sessions, self._foresight.take_in(events))
 
     def store(self, ready: Ready, mark: Callable[[Connection], None]) -> Stored:
         """Store ``ready`` and call ``mark``, in one transaction.
 
         :raises StorageError: the database does not take it; nothing is stored.
         """
-        events = ready.events
+        events, foreseen = ready.events, ready.found.foreseen
 
-        def work(connection: Connection) -> tuple[list[Event], list[TTPTag]]:
+        def work(connection: Connection) -> tuple[list[Event], list[TTPTag], bool]:
             new, sessions = self._intake.store(connection, events)
-            outcome = self._attribution.take_in(connection, new)
+            if foreseen is not None and foreseen.basis == self._alone and foreseen.events == len(new):
+                outcome, of_findings = self._attribution.take_in_foreseen(connection, new, foreseen), foreseen.tags
+                is_alone = False
+            else:
+                outcome = self._attribution.take_in(connection, new)
+                of_findings, is_alone = self._rules.tags_of_findings(outcome.findings), True
             whole = self._session_tags(connection, outcome, sessions, ready.found.sessions)
-            wanted = _tags_of_new(new, ready.found.tags) + whole + self._rules.tags_of_findings(outcome.findings)
-            written = self._insert(connection, wanted)
+            written = self._insert(connection, _tags_of_new(new, ready.found.tags) + whole + of_findings)
             mark(connection)
-            return new, written
+            return new, written, is_alone
 
         with span("db.write", events=len(events)), self._attribution.turn:
-            new, written = self.database.write(work, self._forget)
+            new, written, is_alone = self.database.write(work, self._forget)
+        if is_alone:
+            self._go_alone()
         self._told(written)
         return Stored(len(new), len(written))
 
@@ -183,6 +199,7 @@ class DirectRun(LogRun):
 
         with span("db.write", clocks=len(clocks)), self._attribution.turn:
             written = self.database.write(work, self._forget)
+        self._go_alone()
         self._told(written)
         return len(written)
 
@@ -193,6 +210,12 @@ class DirectRun(LogRun):
         if new and has_readers(connection):
             add_messages(connection, new_tag_messages(new, ()), now=now)
         return new
+
+    def _go_alone(self) -> None:
+        """Something was attributed here: what the copy foresaw until it hears of it does not hold."""
+        if self._copy is not None:
+            self._alone += 1
+            self._copy.go_alone()
 
     def _forget(self) -> None:
         self._tags.forget()

@@ -11,36 +11,33 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from decnet.attribution.engine import IDLE_US, Attribution
-from decnet.attribution.states import unpacked_session
+from decnet.attribution.engine import IDLE_US
 from decnet.db.clocks import note_heard, sensor_times, write_clocks
 from decnet.db.epochs import MEMBERSHIP, begin_epoch
-from decnet.db.findings import days_from, open_everywhere
+from decnet.db.findings import days_from
 from decnet.db.journal import has_readers
 from decnet.db.leases import acquire_lease, release_lease
-from decnet.models.actor import SessionUuid
 from decnet.models.finding import DAY_US, Clock
-from decnet.workers.attributing import StoredStates, Wanted, brought_by, write_brought
+from decnet.workers.attributing import StoredStates, Wanted, brought_by, opened, write_brought
 from decnet.workers.clocks import latest
 from decnet.workers.clustering import LEASE, Clustering
+from decnet.workers.foreseen import REMEMBERED, shrink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy.engine import Connection
 
-    from decnet.attribution.engine import Outcome
+    from decnet.attribution.engine import Attribution, Outcome
     from decnet.attribution.states import DayKey
     from decnet.db.engine import Database
     from decnet.models.event import Event
     from decnet.models.finding import Finding
     from decnet.models.network import Networks
     from decnet.models.record import Record
+    from decnet.workers.foreseen import Foreseen
 
 T = TypeVar("T")
-REMEMBERED = 60_000
-"""States that are kept in memory; beyond, those of two hours ago are let go."""
-_RELEASED_US = 2 * 3_600_000_000
 _LEASE_US = 120 * 1_000_000
 
 
@@ -64,11 +61,18 @@ class DirectAttribution:
 
     def take_in(self, connection: Connection, events: Sequence[Event]) -> Outcome:
         """What new events bring, stored in the caller's transaction."""
-        heard = latest(events)
-        note_heard(connection, heard)
-        outcome = self._apply(connection, events)
-        self._came_s.update(dict.fromkeys(heard, time.monotonic()))
-        return outcome
+        running = self._at(connection)
+        self._note_heard(connection, events)
+        return self._apply(running, connection, events)
+
+    def take_in_foreseen(self, connection: Connection, events: Sequence[Event], foreseen: Foreseen) -> Outcome:
+        """What new events bring, worked out by somebody else who goes on from there, stored as above."""
+        self._running = None
+        self._note_heard(connection, events)
+        brought = foreseen.brought()
+        write_brought(connection, [brought])
+        self._note_days(brought.outcome)
+        return brought.outcome
 
     @property
     def has_news(self) -> bool:
@@ -100,8 +104,9 @@ class DirectAttribution:
 
     def end(self, connection: Connection, clocks: Sequence[Clock]) -> Outcome:
         """What it brings that the time of sensors has come so far, stored in the caller's transaction."""
+        running = self._at(connection)
         write_clocks(connection, clocks)
-        return self._apply(connection, clocks)
+        return self._apply(running, connection, clocks)
 
     def cluster(self, on_grown: Callable[[Connection, Sequence[Finding]], object]) -> bool:
         """Bring identities and campaigns up to date; False where another clusterer is at work and does it now.
@@ -129,10 +134,20 @@ class DirectAttribution:
         finally:
             self._database.write(partial(release_lease, name=LEASE, holder=holder))
 
-    def _apply(self, connection: Connection, records: Sequence[Record]) -> Outcome:
-        running = self._running
-        if running is None:
-            running = self._running = _opened(connection)
+    def _at(self, connection: Connection) -> _Running:
+        """The figures up to now, before anything of this transaction is stored of them."""
+        if self._running is None:
+            within = _Within(connection)
+            stored = StoredStates(within)
+            self._running = _Running(opened(connection, stored), stored, within)
+        return self._running
+
+    def _note_heard(self, connection: Connection, events: Sequence[Event]) -> None:
+        heard = latest(events)
+        note_heard(connection, heard)
+        self._came_s.update(dict.fromkeys(heard, time.monotonic()))
+
+    def _apply(self, running: _Running, connection: Connection, records: Sequence[Record]) -> Outcome:
         attribution = running.attribution
         running.within.connection = connection
         wanted = Wanted.nothing()
@@ -140,10 +155,13 @@ class DirectAttribution:
         running.stored.prepare(connection, wanted)
         outcome = attribution.apply(records)
         write_brought(connection, [brought_by(attribution, outcome)])
+        self._note_days(outcome)
+        shrink(attribution, REMEMBERED)
+        return outcome
+
+    def _note_days(self, outcome: Outcome) -> None:
         self._days |= outcome.touched.days
         self._days |= {(traits.attacker, traits.started_at // DAY_US) for traits in outcome.ended}
-        _shrink(attribution)
-        return outcome
 
 
 class _Within:
@@ -163,21 +181,6 @@ class _Running(NamedTuple):
     attribution: Attribution
     stored: StoredStates
     within: _Within
-
-
-def _opened(connection: Connection) -> _Running:
-    """As everything is stored: sessions that are open can be ended by silence."""
-    within = _Within(connection)
-    stored = StoredStates(within)
-    attribution = Attribution(stored)
-    still_open: Iterable[tuple[bytes, bytes]] = open_everywhere(connection)
-    attribution.adopt((SessionUuid(key), unpacked_session(body)) for key, body in still_open)
-    return _Running(attribution, stored, within)
-
-
-def _shrink(of: Attribution) -> None:
-    if len(of.sessions) + len(of.days) + len(of.services) > REMEMBERED and of.clocks:
-        of.release(max(of.clocks.values()) - _RELEASED_US)
 
 
 def _now() -> int:

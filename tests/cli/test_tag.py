@@ -213,6 +213,8 @@ def test_a_killed_run_is_finished_by_the_next_one(decnet: CommandLine) -> None:
     )
     database = decnet.folder / "data" / "decnet.sqlite-wal"
     while not (database.exists() and database.stat().st_size > 1_000_000):
+        time.sleep(0.01)  # the first transaction is written
+    while not rows(decnet, "SELECT count(*) FROM event")[0][0]:
         time.sleep(0.01)
     run.kill()
     run.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import sys
 from pathlib import Path
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux copies processes well")
 NEVER = 1_000_000
-TABLES = ("event", "session", "attacker", "tag", "rollup_attacker", "rollup_session", "rollup_fleet_day")
+TABLES = (
+    *("event", "session", "attacker", "tag", "rollup_attacker", "rollup_session", "rollup_fleet_day"),
+    *("finding", "session_traits", "sensor_clock"),
+)
 
 
 @pytest.fixture
@@ -65,6 +69,65 @@ def test_a_copy_reads_what_one_process_reads(tmp_path: Path, logs: list[str], mo
     alone = tagged(tmp_path / "alone", logs, NEVER, monkeypatch)
     assert len(alone["event"]) == 9_000
     assert tagged(tmp_path / "ahead", logs, 1, monkeypatch) == alone
+
+
+def disturbed(log: Path) -> int:
+    """Make lines of ``log`` late, up to hours, and some of them come twice; returns how many there are."""
+    rng = random.Random(3)  # noqa: S311 - lines change places, nothing is secret
+    found = log.read_text().splitlines()
+    for _ in range(60):
+        place = rng.randrange(len(found) - 1)
+        found.insert(place + rng.choice((2, 400, 3_000)), found.pop(place))
+    for place in (800, 3_500):
+        found.insert(place + 600, found[place])
+    log.write_text("\n".join(found) + "\n")
+    return len(found)
+
+
+@pytest.mark.timeout(120)
+def test_what_is_foreseen_is_what_is_stored_also_where_events_are_late_or_come_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(direct.DirectRun, "chunk_bytes", 64 << 10)
+    log = tmp_path / "cowrie.json"
+    log.write_text("\n".join(lines(6_000)) + "\n")
+    count = disturbed(log)
+    stored = []
+    for copy_after in (NEVER, 1):
+        monkeypatch.setattr(direct, "COPY_AFTER", copy_after)
+        folder = tmp_path / str(copy_after)
+        folder.mkdir()
+        (folder / "secret.key").write_text("ab" * 32)
+        with open_direct(data_dir=folder) as run:
+            run._may_copy = lambda: True
+            assert run.read(str(log)).known_events == 2
+            assert copies(run) is None or 1 <= run._alone < count // 2 // 200, "most batches are foreseen"
+            run.finish()
+            stored.append(content(run.database))
+    assert stored[0] == stored[1]
+
+
+@pytest.mark.timeout(60)
+def test_a_copy_foresees_again_after_the_sessions_of_a_log_were_ended(
+    tmp_path: Path, logs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(direct.DirectRun, "chunk_bytes", 64 << 10)
+    stored = []
+    for copy_after in (NEVER, 1):
+        monkeypatch.setattr(direct, "COPY_AFTER", copy_after)
+        folder = tmp_path / str(copy_after)
+        folder.mkdir()
+        (folder / "secret.key").write_text("ab" * 32)
+        with open_direct(data_dir=folder) as run:
+            run._may_copy = lambda: True
+            run.read(logs[0])
+            run.finish()
+            before = run._alone
+            run.read(logs[1])
+            assert copies(run) is None or before < run._alone < before + 8
+            run.finish()
+            stored.append(content(run.database))
+    assert stored[0] == stored[1]
 
 
 class TestCopy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 _DAY_SECONDS = DAY_US // SECOND_US
 _MAX_CHARS = 256
 """Of a banner: a name that comes later is none that the client gives itself."""
+_REMEMBERED = 512
+"""Banners, per rule: most clients are one of a few dozen."""
 
 
 class _Name(msgspec.Struct, frozen=True):
@@ -75,8 +78,12 @@ def _bind_tool(parameters: Parameters, tables: Tables, _joins: Joins) -> Look:
         pointer = {"finding": finding.source_id, "window_seconds": _DAY_SECONDS}
         return Sight({**pointer, "tool": guess.tool, "purpose": purpose, "basis": list(guess.basis)})
 
+    @lru_cache(_REMEMBERED)
+    def sight_of(metric: str, banner: str) -> Sight | None:
+        return _sight_of_name(table, finders, metric, banner)
+
     def named(_event: Event, shown: FingerprintPayload) -> Sight | None:
-        return _sight_of_name(table, finders, shown)
+        return sight_of(shown.metric, shown.value[:_MAX_CHARS])
 
     by_guess, by_name = look_at_figures(ToolGuess, guessed), look_at_payload(FingerprintPayload, named)
 
@@ -86,11 +93,11 @@ def _bind_tool(parameters: Parameters, tables: Tables, _joins: Joins) -> Look:
     return look
 
 
-def _sight_of_name(table: str, finders: Sequence[tuple[_Name, Finder]], shown: FingerprintPayload) -> Sight | None:
-    banner = shown.value[:_MAX_CHARS].encode()
+def _sight_of_name(table: str, finders: Sequence[tuple[_Name, Finder]], metric: str, banner: str) -> Sight | None:
+    text = banner.encode()
     for row, find in finders:
-        if row.metric == shown.metric and find(banner) is not None:
-            return Sight({"table": table, "entry": row.tool, "metric": row.metric})
+        if row.metric == metric and find(text) is not None:
+            return Sight({"table": table, "entry": row.tool, "metric": metric})
     return None
 
 
