@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from decnet.cli.tagging import open_direct
+from decnet.workers.logs import LogRun
 from tests.databases import rows
 
 if TYPE_CHECKING:
@@ -104,7 +105,8 @@ def test_a_session_tag_stands_at_the_start_of_its_session(direct: DirectRun, tmp
     assert source_id.startswith("session:")
 
 
-def test_the_size_of_batches_changes_no_tag(tmp_path: Path) -> None:
+def test_the_size_of_batches_changes_no_tag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LogRun, "chunk_bytes", 256 << 10)
     session = record("session.connect", 0) + SETTING + USING + "".join(DROPPER) + record("session.closed", 9)
     others = [typed("echo " + "x" * 400, 1).replace("0123456789ab", f"{number:012x}") for number in range(2_000)]
     spread = "".join(line + "\n" + "".join(others[place::7]) for place, line in enumerate(session.splitlines()))
