@@ -41,6 +41,7 @@ fuzz: $(VENV)/.dev ## a million random inputs through the shell view and through
 	@$(BIN)/python -m tests.ttp.fuzz engine 1000000
 	@$(BIN)/python -m tests.ttp.fuzz matchers 100000
 	@$(BIN)/pytest --numprocesses 2 --dist worksteal -m hypothesis
+	@DECNET_TEST_EXAMPLES=400 $(BIN)/pytest --numprocesses 2 tests/web/test_openapi.py
 
 chaos: $(VENV)/.dev ## kill everything fifty times, its own servers too, and hold the result to an undisturbed run
 	@$(BIN)/python -m tests.chaos.run --kills 50

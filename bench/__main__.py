@@ -9,7 +9,7 @@ from contextlib import redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import api, attribution, bus, clusterer, direct, intel, mail, matcher, reading, rules, serve, tags
+from bench import api, attribution, bus, clusterer, direct, exports, intel, mail, matcher, reading, rules, serve, tags
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 ABOUT = """\
@@ -34,7 +34,21 @@ class Both(io.TextIOBase):
 def main() -> None:
     """Run all and write the page."""
     page = [ABOUT, f"{_processor()}, Python {platform.python_version()}, {datetime.now(UTC):%Y-%m-%d}\n"]
-    for benchmark in (matcher, reading, rules, mail, direct, serve, attribution, clusterer, intel, bus, tags, api):
+    for benchmark in (
+        matcher,
+        reading,
+        rules,
+        mail,
+        direct,
+        serve,
+        attribution,
+        clusterer,
+        intel,
+        bus,
+        tags,
+        api,
+        exports,
+    ):
         both = Both()
         with redirect_stdout(both):
             benchmark.main()

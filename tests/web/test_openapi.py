@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from decnet.models.access import Scope
     from tests.web.conftest import Api
 
-EXAMPLES = 20
+EXAMPLES = int(os.environ.get("DECNET_TEST_EXAMPLES", "20"))
+"""Of each route; `make fuzz` asks for more."""
 NOT_ASKED = "/stream$"
 """It has no end; see test_stream.py."""
 
@@ -40,7 +42,7 @@ def test_every_route_says_what_it_is_for(api: Api) -> None:
             assert "422" not in operation["responses"], f"{method} {path}"
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(400 * max(1, EXAMPLES // 20))
 @pytest.mark.parametrize("scope", [None, "admin"])
 def test_every_route_answers_as_it_is_described(api: Api, scope: Scope | None, tmp_path: Path) -> None:
     """Schemathesis asks what the description allows and what it does not: no 5xx, no status, no body but those."""
@@ -79,4 +81,6 @@ def asked(api: Api, scope: Scope | None, folder: Path, *, examples: int) -> subp
     ]
     if scope is not None:
         command += ["--header", f"Authorization: Bearer {api.key(scope)}"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=380, check=False, cwd=folder)
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=380 * max(1, EXAMPLES // 20), check=False, cwd=folder
+    )
