@@ -12,7 +12,7 @@ from decnet.intake.store import Intake
 from decnet.telemetry import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from sqlalchemy.engine import Connection
 
@@ -70,6 +70,22 @@ class Recorder:
         finally:
             told.cancel()
         await self._store_waiting()
+
+    async def run_beside(self, stop: asyncio.Event, close: Callable[[], Awaitable[None]]) -> None:
+        """Store what a decoy records until ``stop`` is set; then ``close`` lets its clients go, and the rest is stored.
+
+        :raises DecnetError: the database cannot be used; the decoy is closed then.
+        """
+        done = asyncio.Event()
+        recording = asyncio.create_task(self.run(done))
+        told = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({told, recording}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            told.cancel()
+            await close()
+            done.set()
+            await recording
 
     async def _store_patiently(self, told: asyncio.Task[bool]) -> None:
         try:

@@ -95,16 +95,7 @@ class SmtpDecoy:
         :raises DecnetError: the socket or the database cannot be used.
         """
         await self.listen()
-        done = asyncio.Event()
-        recording = asyncio.create_task(self._recorder.run(done))
-        told = asyncio.create_task(stop.wait())
-        try:
-            await asyncio.wait({told, recording}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            told.cancel()
-            await self._close()
-            done.set()
-            await recording
+        await self._recorder.run_beside(stop, self._close)
 
     async def _opened(self) -> asyncio.Server:
         from decnet.decoys.smtp.server import Connection, Premises
