@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from decnet.cli import clusters, exporting, maintenance, rules
+from decnet.cli import clusters, deadletters, exporting, maintenance, rules
 
 if TYPE_CHECKING:
     from decnet.ttp.engine import RuleEngine
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Tag what honeypots recorded with ATT&CK techniques.", no_args_is_help=True)
 app.add_typer(rules.app, name="rules")
 app.add_typer(exporting.app, name="export")
+app.add_typer(deadletters.app, name="deadletters")
 app.add_typer(maintenance.app)
 app.add_typer(clusters.app)
 
