@@ -112,6 +112,17 @@ def test_sums_of_the_fleet_over_all_time_begin_with_those_of_its_days(database: 
     assert rows(database, f"SELECT shard, {sums} FROM rollup_fleet") == [(0, 1, 4, 3, 1.0, 5, 16)]
 
 
+def test_an_upgrade_leaves_nobody_waiting(database: Database) -> None:
+    """Not who upgrades next over another connection, and not another database of the server."""
+    lock = "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database WHERE locktype = 'advisory'"
+    lock += " AND datname = current_database()"
+    if database.url.get_backend_name() == "mysql":
+        lock = f"SELECT count(IS_USED_LOCK({migrations._MARIADB_LOCK}))"
+    database.write(lambda connection: downgrade(connection, "0012"))
+    database.write(upgrade)
+    assert database.is_embedded or rows(database, lock) == [(0,)]
+
+
 def test_head_is_the_newest_file() -> None:
     files = sorted((Path(migrations.__file__).parent / "versions").glob("[0-9]*.py"))
     assert files[-1].name.startswith(HEAD)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 HEAD = "0016"
 """The newest schema version; a test holds it to the files in ``versions/``."""
+_MARIADB_LOCK = "CONCAT('decnet schema ', MD5(DATABASE()))"  # such names are those of the whole server
 
 
 def upgrade(connection: Connection) -> None:
@@ -27,13 +28,15 @@ def upgrade(connection: Connection) -> None:
     if current_version(connection) == HEAD:
         return
     _wait_for_turn(connection)
-    found = current_version(connection)
-    refuse_newer(found)
-    if found == HEAD:
-        return
-    from alembic import command
+    try:
+        found = current_version(connection)
+        refuse_newer(found)
+        if found != HEAD:
+            from alembic import command
 
-    command.upgrade(configuration(connection), HEAD)
+            command.upgrade(configuration(connection), HEAD)
+    finally:
+        _end_turn(connection)
 
 
 def refuse_newer(found: str | None) -> None:
@@ -46,11 +49,18 @@ def refuse_newer(found: str | None) -> None:
 
 
 def _wait_for_turn(connection: Connection) -> None:
-    """Hold the right to change the schema until the connection is given back; SQLite's writer has it already."""
+    """Hold the right to change the schema of this database; SQLite's writer has it already."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('decnet schema'))")
     elif connection.dialect.name == "mysql":
-        connection.exec_driver_sql("SELECT GET_LOCK('decnet schema', 60)").scalar_one()
+        connection.exec_driver_sql(f"SELECT GET_LOCK({_MARIADB_LOCK}, 60)").scalar_one()
+
+
+def _end_turn(connection: Connection) -> None:
+    """Give it back where the end of the transaction does not: a pool would keep it with the connection."""
+    if connection.dialect.name == "mysql":
+        connection.exec_driver_sql("COMMIT")  # the version, before anybody else looks at it
+        connection.exec_driver_sql(f"SELECT RELEASE_LOCK({_MARIADB_LOCK})").scalar_one()
 
 
 def downgrade(connection: Connection, version: str) -> None:
