@@ -7,10 +7,11 @@ import re
 import sys
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from decnet.cli.clock import now_us
 from decnet.cli.terminal import console, print_json, shown
 
 if TYPE_CHECKING:
@@ -61,9 +62,9 @@ def add_user(
     role: Role = "admin" if admin else "viewer"
     password, is_made = _password()
     with open_installation() as installation:
-        account = _made_account(installation, name, role, password, actor=_actor())
+        account = _made_account(installation, name, role, password, actor=shell_user())
     if account is None:
-        _refuse(f"there is an account {shown(name)} already; choose another name")
+        refuse(f"there is an account {shown(name)} already; choose another name")
     if json:
         print_json({"name": name, "role": role, "password": password if is_made else None})
         return
@@ -100,7 +101,7 @@ def set_password(name: Name, *, json: Json = False) -> None:
         lambda connection, number, now: change_account(connection, number, password_hash=stored, enable=True, now=now),
     )
     if not is_there:
-        _refuse(f"{shown(name, 80)}: no such account; see `decnet user list`")
+        refuse(f"{shown(name, 80)}: no such account; see `decnet user list`")
     if json:
         print_json({"name": name, "password": password if is_made else None})
         return
@@ -174,7 +175,7 @@ def _add_key(name: str, scope: Scope, *, json: bool) -> None:
     if not re.match(LABEL_PATTERN, name):
         raise typer.BadParameter("letters, digits, spaces and ._:@/- only, at most 255", param_hint="NAME")
     with open_installation() as installation:
-        made = make_key(installation.database, name, scope, actor=_actor(), now=_now())
+        made = make_key(installation.database, name, scope, actor=shell_user(), now=now_us())
     if json:
         print_json(made.model_dump())
         return
@@ -203,13 +204,13 @@ def _revoke_key(number: int, *, sensor: bool, json: bool) -> None:
     from decnet.db.access import revoke_key as revoke
     from decnet.models.access import AuditEntry
 
-    now = _now()
+    now = now_us()
 
     def end(connection: Connection) -> bool:
         key = revoke(connection, number, sensor=sensor, now=now)
         if key is not None:
             action = "sensor revoked" if sensor else "key revoked"
-            add_audit(connection, AuditEntry(0, now, _actor(), action, key.name, f"number {number}"))
+            add_audit(connection, AuditEntry(0, now, shell_user(), action, key.name, f"number {number}"))
         return key is not None
 
     with open_installation() as installation:
@@ -223,14 +224,14 @@ def _change(name: str, what: str, change: Callable[[Connection, int, int], None]
     from decnet.db.access import account_named, add_audit
     from decnet.models.access import AuditEntry
 
-    now = _now()
+    now = now_us()
 
     def work(connection: Connection) -> bool:
         account = account_named(connection, name)
         if account is None:
             return False
         change(connection, account.id, now)
-        add_audit(connection, AuditEntry(0, now, _actor(), "user changed", name, what))
+        add_audit(connection, AuditEntry(0, now, shell_user(), "user changed", name, what))
         return True
 
     with open_installation() as installation:
@@ -240,7 +241,7 @@ def _change(name: str, what: str, change: Callable[[Connection, int, int], None]
 def _made_account(installation: Installation, name: str, role: Role, password: str, *, actor: str) -> Account | None:
     from decnet.web.routes.accounts import make_account
 
-    return make_account(installation.database, name, role, password, actor=actor, now=_now())
+    return make_account(installation.database, name, role, password, actor=actor, now=now_us())
 
 
 def _password() -> tuple[str, bool]:
@@ -261,12 +262,11 @@ def _tell_revoked(name: str, what: str, *, is_revoked: bool, json: bool) -> None
     elif is_revoked:
         console().print("revoked")
     if not is_revoked:
-        _refuse(
-            f"{shown(name, 80)}: no such {what} in force; see `decnet {'user' if what == 'account' else what} list`"
-        )
+        refuse(f"{shown(name, 80)}: no such {what} in force; see `decnet {'user' if what == 'account' else what} list`")
 
 
-def _refuse(sentence: str) -> None:
+def refuse(sentence: str) -> NoReturn:
+    """Say why it was not done, and end with exit code 1."""
     sys.stderr.write(f"decnet: {sentence}\n")
     raise typer.Exit(EXIT_REFUSED)
 
@@ -281,15 +281,10 @@ def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     console().print(table)
 
 
-def _actor() -> str:
+def shell_user() -> str:
     """Whoever may read the data folder may do this; the system says who it is."""
     return f"shell user {os.getuid()}"
 
 
 def _day(at: int | None) -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(at / 1_000_000)) if at is not None else ""
-
-
-def _now() -> int:
-    """µs UTC."""
-    return time.time_ns() // 1_000

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
-import time
 from pathlib import Path  # noqa: TC003 - Typer reads annotations at run time
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
 
+from decnet.cli.clock import minute_text, now_us
 from decnet.cli.terminal import console, print_json, shown
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def new(
 
     checked = _kind(kind)
     slug = secrets.token_urlsafe(SLUG_BYTES)
-    token = CanaryToken(slug, checked, _label(label), time.time_ns() // 1_000, _target(checked, target))
+    token = CanaryToken(slug, checked, _label(label), now_us(), _target(checked, target))
     with open_installation() as installation:
         if file is not None:
             _write_bait(file, token, installation.settings)
@@ -82,8 +82,8 @@ def list_tokens(*, json: Json = False) -> None:
             _address(token, settings),
             token.kind,
             shown(token.label),
-            _day(token.created_at),
-            _day(token.revoked_at),
+            minute_text(token.created_at),
+            minute_text(token.revoked_at),
         )
         table.add_row(*map(Text, cells))
     console().print(table)
@@ -101,7 +101,7 @@ def revoke(
 
     slug = address.rstrip("/").rpartition("/")[2]
     with open_installation() as installation:
-        now = time.time_ns() // 1_000
+        now = now_us()
         is_revoked = installation.database.write(lambda connection: revoke_token(connection, slug, now=now))
     if json:
         print_json({"revoked": is_revoked})
@@ -188,7 +188,3 @@ def _facts(token: CanaryToken, settings: Settings) -> dict[str, object]:
 def _address(token: CanaryToken, settings: Settings) -> str:
     """Where the bait is; only its path while nobody said how the decoy is reached."""
     return f"{settings.canary_url.rstrip('/')}/c/{token.slug}"
-
-
-def _day(time_us: int | None) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(time_us / 1_000_000)) if time_us is not None else ""

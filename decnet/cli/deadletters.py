@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from decnet.cli.clock import minute_text
 from decnet.cli.terminal import console, print_json, shown
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def list_letters(
 
     table = Table("id", "worker", "topic", "since", Column("error", overflow="fold"), box=None, pad_edge=False)
     for letter in letters:
-        since = time.strftime("%Y-%m-%d %H:%M", time.gmtime(letter.at / 1_000_000))
+        since = minute_text(letter.at)
         table.add_row(*map(Text, (letter.id, letter.durable, letter.topic, since, shown(letter.error))))
     console().print(table)
 

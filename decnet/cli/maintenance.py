@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from decnet.cli.clock import now_us
 from decnet.cli.terminal import console, print_json, shown
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def backfill(*, json: Json = False) -> None:
         complain(loaded.faults)
         rules = installation.live_rules(loaded)
         shard = 0 if installation.database.is_embedded else 1 + os.getpid() % 1_000
-        again = Backfill(installation.database, loaded, rules, clock=_now, shard=shard)
+        again = Backfill(installation.database, loaded, rules, clock=now_us, shard=shard)
         with _progress(shown_to_people=not json) as on_step:
             report = again.run(on_step)
     if json:
@@ -62,7 +62,7 @@ def vacuum(*, json: Json = False) -> None:
     from decnet.db.maintenance import compact, drop_old_hours, drop_old_leases, fold_fleet_shards
 
     with open_installation() as installation:
-        database, now = installation.database, _now()
+        database, now = installation.database, now_us()
         done = {
             "sums_folded": fold_fleet_shards(database),
             "hours_dropped": drop_old_hours(database, now=now),
@@ -144,8 +144,3 @@ def _progress(*, shown_to_people: bool) -> Iterator[Callable[[BackfillReport], N
             progress.update(task, total=max(report.total, report.seen), completed=report.seen, done=done)
 
         yield advance
-
-
-def _now() -> int:
-    """µs UTC."""
-    return time.time_ns() // 1_000

@@ -7,13 +7,13 @@ import logging
 import os
 import signal
 import sys
-import time
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from decnet.cli.clock import now_us
 from decnet.cli.terminal import console, print_json_line, shown
 
 if TYPE_CHECKING:
@@ -256,8 +256,3 @@ def tell(facts: dict[str, object], words: str, *, as_json: bool) -> None:
         print_json_line(facts)
     else:
         console(stderr=True).print(words, style="dim")
-
-
-def now_us() -> int:
-    """µs UTC."""
-    return time.time_ns() // 1_000

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from decnet.cli.serve import UntilClosed, now_us, open_bus, stop_at_signals, tell, tell_first_admin
+from decnet.cli.clock import now_us
+from decnet.cli.serve import UntilClosed, open_bus, stop_at_signals, tell, tell_first_admin
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

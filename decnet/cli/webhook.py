@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from decnet.cli.access import refuse, shell_user
+from decnet.cli.clock import now_us
 from decnet.cli.terminal import console, print_json, shown
 
 if TYPE_CHECKING:
-    from typing import NoReturn
-
     from decnet.cli.opening import Installation
     from decnet.web.routes.webhooks import MadeWebhook, NewWebhook
 
@@ -101,13 +98,13 @@ def revoke(number: Number, *, json: Json = False) -> None:
     from decnet.web.routes.webhooks import remove_hook
 
     with open_installation() as installation:
-        is_revoked = remove_hook(installation.database, number, actor=_actor(), now=_now())
+        is_revoked = remove_hook(installation.database, number, actor=shell_user(), now=now_us())
     if json:
         print_json({"revoked": is_revoked})
     elif is_revoked:
         console().print("revoked")
     if not is_revoked:
-        _refuse(f"{number}: no such webhook; see `decnet webhook list`")
+        refuse(f"{number}: no such webhook; see `decnet webhook list`")
 
 
 def _body(given: dict[str, object]) -> NewWebhook:
@@ -131,21 +128,6 @@ def _made(installation: Installation, body: NewWebhook) -> MadeWebhook:
 
     allowed, key = AllowedNetworks(installation.settings.alert_networks), installation_key(installation.settings)
     try:
-        return make_hook(installation.database, body, allowed, key, actor=_actor(), now=_now())
+        return make_hook(installation.database, body, allowed, key, actor=shell_user(), now=now_us())
     except Refused as error:
-        _refuse(shown(str(error.detail)))
-
-
-def _refuse(sentence: str) -> NoReturn:
-    sys.stderr.write(f"decnet: {sentence}\n")
-    raise typer.Exit(EXIT_REFUSED)
-
-
-def _actor() -> str:
-    """Whoever may read the data folder may do this; the system says who it is."""
-    return f"shell user {os.getuid()}"
-
-
-def _now() -> int:
-    """µs UTC."""
-    return time.time_ns() // 1_000
+        refuse(shown(str(error.detail)))

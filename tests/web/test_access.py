@@ -17,6 +17,8 @@ from tests.web.conftest import PASSWORD
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sqlalchemy.engine import Connection
+
     from tests.web.conftest import Api
 
 
@@ -78,11 +80,11 @@ def test_wrong_passwords_in_a_row_cost_time_also_for_the_right_one(api: Api) -> 
 
 def test_what_waiting_costs_doubles_up_to_a_quarter_of_an_hour(api: Api) -> None:
     def waits(failures: int) -> int:
-        def work(connection: object) -> int:
-            access.forget_failures(connection, "account x")  # type: ignore[arg-type]
+        def work(connection: Connection) -> int:
+            access.forget_failures(connection, "account x")
             for _ in range(failures):
-                throttle.note_failure(connection, ["account x"], now=0)  # type: ignore[arg-type]
-            return throttle.wait_s(connection, ["account x"], now=0)  # type: ignore[arg-type]
+                throttle.note_failure(connection, ["account x"], now=0)
+            return throttle.wait_s(connection, ["account x"], now=0)
 
         return api.place.database.write(work)
 
