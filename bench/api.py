@@ -2,7 +2,7 @@
 
 One client whose every answer is made anew, then 200 requests a second that do not wait for answers, which may be a
 second old; each as a ratio to ``/health/live``. ``python -m bench.api 10000000`` has that many tags; a folder after it
-is kept and used again.
+is kept and used again. ``--only activity`` asks the routes alone whose name has that word.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ RATE = 200
 """Requests a second, of many clients."""
 SECONDS = 3
 LANES = 32
+_LIVE = "/health/live"
 _SUMS, _LISTS = ("/health", "/ttp/"), "/ttp/tags"
 _LONG = 16
 _OK = 200
@@ -70,15 +71,17 @@ def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("rows", nargs="?", type=int, default=ROWS)
     options.add_argument("folder", nargs="?", type=Path)
+    options.add_argument("--only", default="")
     chosen = options.parse_args() if __name__ == "__main__" else options.parse_args([])
     with tempfile.TemporaryDirectory() as scratch:
         folder = chosen.folder or Path(scratch)
-        routes, key = _store(folder, chosen.rows)
+        routes, key = made_store(folder, chosen.rows)
         with _served(folder) as (host, port):
             print(f"the API over {chosen.rows:,} tags in SQLite, ms; one client, then {RATE} requests a second")
             print(f"  {'route':<44} {'p50':>6} {'p95':>7} {'x live':>7}   {'p50':>6} {'p95':>7} {'x live':>7}")
             live: Asked | None = None
-            for name, path in routes.items():
+            asked = {name: path for name, path in routes.items() if chosen.only in name or name == _LIVE}
+            for name, path in asked.items():
                 one = _ask(host, port, key, name, path)
                 live = live or one
                 alone, together = _figures(one.alone, live.alone), _figures(one.together, live.together)
@@ -96,7 +99,7 @@ def _p95(times: list[float]) -> float:
     return statistics.quantiles(times, n=20)[-1]
 
 
-def _store(folder: Path, rows: int) -> tuple[dict[str, str], str]:
+def made_store(folder: Path, rows: int) -> tuple[dict[str, str], str]:
     """The routes to be asked, by name, and a key for them; tags are stored where the folder has none yet."""
     is_new = not (folder / "decnet.sqlite").exists()
     with open_installation(folder) as installation:
@@ -133,7 +136,7 @@ def _routes(connection: Connection) -> dict[str, str]:
     names = {scope: uuid_text(uuid) for scope, uuid in who.items()}
     at, tag = connection.exec_driver_sql("SELECT observed_at, uuid FROM tag ORDER BY observed_at LIMIT 1").one()
     paths = [
-        "/health/live",
+        _LIVE,
         "/ttp/techniques",
         f"/ttp/techniques?since={since}&until={last}",
         f"/ttp/techniques?since={week}",
@@ -157,17 +160,18 @@ def _routes(connection: Connection) -> dict[str, str]:
         f"/ttp/tags/by-campaign/{names['campaign']}/{rare}",
         f"/ttp/tags/{at}/{uuid_text(tag)}",
     ]
-    return {_name(path): f"/api/v1{path}" for path in paths}
+    return {_name(path, last): f"/api/v1{path}" for path in paths}
 
 
-def _name(path: str) -> str:
-    """``path`` without what differs from run to run."""
+def _name(path: str, last: int) -> str:
+    """``path`` without what differs from run to run, times as days before the ``last``."""
     route, _, query = path.partition("?")
     parts = [part if len(part) < _LONG else "…" for part in route.split("/")]
-    said = "&".join(
-        part.partition("=")[0] if part.startswith(("since", "until")) else part for part in query.split("&")
-    )
-    return "/".join(parts) + (f"?{said}" if said else "")
+    said = [part.split("=") for part in query.split("&") if part]
+    words = [
+        f"{name}={(int(value) - last) // DAY_US}d" if value.isdigit() else f"{name}={value}" for name, value in said
+    ]
+    return "/".join(parts) + (f"?{'&'.join(words)}" if words else "")
 
 
 @contextmanager

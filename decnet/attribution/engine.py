@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -91,7 +91,6 @@ from decnet.models.finding import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from decnet.attribution.arrivals import Rhythm
     from decnet.attribution.states import DayKey, ServiceKey, Stored
     from decnet.attribution.tools import Tool
     from decnet.models.actor import AttackerUuid, SessionUuid
@@ -134,13 +133,43 @@ class Outcome:
     touched: Touched = field(default_factory=Touched)
 
 
-class _Place(NamedTuple):
-    """An event, and the states that it is part of."""
+class _Place:
+    """Where the events of a session go, for as long as they come in their order, from one address, within a day.
 
-    event: Event
-    session: SessionState
-    day: DayState
-    day_key: DayKey
+    ``session`` is None where it is another sensor's or attacker's. ``attempts`` are those at its service, once there
+    are any. ``last_at`` and ``day_ends_at`` are µs UTC.
+    """
+
+    __slots__ = (
+        *("sensor", "src_ip", "decky_id", "protocol", "attacker"),
+        *("session", "day", "day_key", "last_at", "day_ends_at", "attempts", "service_key"),
+    )
+
+    def __init__(
+        self, event: Event, attacker: AttackerUuid, session: SessionState | None, day: DayState, day_key: DayKey
+    ) -> None:
+        self.sensor = event.sensor
+        self.src_ip = event.src_ip
+        self.decky_id = event.decky_id
+        self.protocol = event.protocol
+        self.attacker = attacker
+        self.session = session
+        self.day = day
+        self.day_key = day_key
+        self.last_at = event.observed_at
+        self.day_ends_at = (day_key[1] + 1) * DAY_US
+        self.attempts: Attempts | None = None
+        self.service_key: ServiceKey = (attacker, event.decky_id, event.protocol)
+
+    def takes(self, event: Event) -> bool:
+        """Whether ``event`` goes here, and not before what went here last."""
+        return (
+            self.last_at <= event.observed_at < self.day_ends_at
+            and event.src_ip == self.src_ip
+            and event.sensor == self.sensor
+            and event.decky_id == self.decky_id
+            and event.protocol == self.protocol
+        )
 
 
 class Attribution:
@@ -165,6 +194,7 @@ class Attribution:
         self._volumes: dict[tuple[SessionUuid, Measure], Amount] = {}
         self._ended: dict[SessionUuid, None] = {}
         self._guessers: dict[DayKey, DayState] = {}
+        self._places: dict[SessionUuid, _Place] = {}
 
     # --- what a worker calls
 
@@ -200,28 +230,39 @@ class Attribution:
     # --- one event
 
     def _add(self, event: Event) -> None:
-        at = event.observed_at
-        attacker = attacker_uuid(event.src_ip)
-        if at > self.clocks.get(event.sensor, -1):
-            self.clocks[event.sensor] = at
-            due = self._due.get(event.sensor)
+        at, sensor, payload = event.observed_at, event.sensor, event.payload
+        if at > self.clocks.get(sensor, -1):
+            self.clocks[sensor] = at
+            due = self._due.get(sensor)
             if due and due[0][0] <= at:
-                self._advance_clock(event.sensor, at)
-        if type(event.payload) is IntelPayload:
+                self._advance_clock(sensor, at)
+        shape = type(payload)
+        if shape is IntelPayload:
             return  # what a third party said is nothing that the attacker did
-        day_key = (attacker, at // DAY_US)
+        place = self._places.get(event.session_id)
+        if place is None or not place.takes(event):
+            place = self._places[event.session_id] = self._place(event)
+        place.last_at = at
+        self._add_arrival(at, place.day, place.day_key)
+        session = place.session
+        if session is None:
+            return
+        add = _ADD.get(shape)
+        if add is not None:
+            add(self, place, session, event, payload)
+        self._follow(event, session)
+
+    def _place(self, event: Event) -> _Place:
+        """Where ``event`` goes, and what others after it need not say again: decoy, service, session."""
+        attacker = attacker_uuid(event.src_ip)
+        day_key = (attacker, event.observed_at // DAY_US)
         day = self.days.get(day_key)
         if day is None:
             day = self.days[day_key] = self._stored.day(day_key) or DayState(Arrivals())
         self._touched.days.add(day_key)
         session = self._session(event, attacker, day, day_key)
         self._add_to_day(event, day, day_key)
-        if session is None:
-            return
-        add = _ADD.get(type(event.payload))
-        if add is not None:
-            add(self, _Place(event, session, day, day_key), event.payload)
-        self._follow(event, session)
+        return _Place(event, attacker, session, day, day_key)
 
     def _session(self, event: Event, attacker: AttackerUuid, day: DayState, day_key: DayKey) -> SessionState | None:
         """The session of ``event``, begun if it is the first; None where it is another sensor's or attacker's."""
@@ -244,13 +285,13 @@ class Attribution:
 
     def _follow(self, event: Event, session: SessionState) -> None:
         """What every event does to its session: count, last sign of life, and its end where it has one."""
-        at, uuid = event.observed_at, event.session_id
+        at, payload = event.observed_at, event.payload
         session.events += 1
-        action = event.payload.action if type(event.payload) is SessionPayload else ""
-        if action not in CLOSINGS and (at, event.id) > session.last_action:
-            session.last_action = (at, event.id)
+        action = payload.action if type(payload) is SessionPayload else ""
+        if action not in CLOSINGS and (moment := (at, event.id)) > session.last_action:
+            session.last_action = moment
             if session.logins:
-                self._judge_login(uuid, session)
+                self._judge_login(event.session_id, session)
         was_last = session.last_at
         if at > was_last:
             session.last_at = at
@@ -260,9 +301,9 @@ class Attribution:
             return
         elif session.by_silence and at > was_last:
             session.ended_at, session.by_silence = None, False
-            self._watch(uuid, session)
+            self._watch(event.session_id, session)
             return
-        self._end(uuid, session)
+        self._end(event.session_id, session)
 
     def _end(self, uuid: SessionUuid, session: SessionState) -> None:
         session.revision += 1
@@ -302,25 +343,30 @@ class Attribution:
             day.decoys.add(event.decky_id)
         if len(day.services) > 1 and (first is None or is_new_decoy):
             self._add_probe(SERVICES, "", day, key)
+
+    def _add_arrival(self, at: int, day: DayState, key: DayKey) -> None:
         arrivals = day.arrivals
         position = arrivals.add(at)
         if len(day.reached) == _CLASSES or position < 0:
             return
         if position == len(arrivals.times) - 1:
-            self._reach(arrivals.rhythm(), len(day.services), day, key)
+            figures, services = arrivals.figures(), len(day.services)
+            behaviour = behaviour_of(figures, services)
+            if behaviour not in day.reached and behaviour != "unknown":
+                self._reach(Behaviour(behaviour, *figures, services), day, key)
             return
         firsts = sorted(day.services.values())
-        for number, rhythm in enumerate(arrivals.rhythms_from(position), position):
+        for number, figures in enumerate(arrivals.figures_from(position), position):
             services = sum(first <= arrivals.times[number] for first in firsts)
-            self._reach(rhythm, services, day, key)
+            behaviour = behaviour_of(figures, services)
+            if behaviour not in day.reached and behaviour != "unknown":
+                self._reach(Behaviour(behaviour, *figures, services), day, key)
 
-    def _reach(self, rhythm: Rhythm, services: int, day: DayState, key: DayKey) -> None:
-        behaviour = behaviour_of(rhythm, services)
-        if behaviour in day.reached or behaviour == "unknown":
-            return
+    def _reach(self, figures: Behaviour, day: DayState, key: DayKey) -> None:
+        """An attacker's day fits a class for the first time."""
+        behaviour = figures.behaviour
         day.reached.add(behaviour)
         self._outcome.reached.append((key, behaviour))
-        figures = Behaviour(behaviour, *rhythm, services)
         if behaviour == "brute_force":
             day.guessing = figures
             self._guess_again(day, key)
@@ -398,19 +444,17 @@ class Attribution:
 
     # --- log-ins
 
-    def _add_attempt(self, place: _Place, payload: AuthPayload) -> None:
-        event, session, day, (attacker, _) = place
+    def _add_attempt(self, place: _Place, session: SessionState, event: Event, payload: AuthPayload) -> None:
+        day, key = place.day, place.service_key
         account, secret = short_account(payload.username), payload.secret or payload.key_fingerprint
         if secret:
             if len(day.credentials) < MAX_DISTINCT:
                 day.credentials.add((secret, account, event.decky_id, event.protocol))
             if len(session.credentials) < MAX_OF_SESSION:
                 session.credentials.add((secret, account))
-        key = (attacker, event.decky_id, event.protocol)
-        attempts = self.services.get(key)
+        attempts = place.attempts
         if attempts is None:
-            attempts = self.services[key] = self._stored.attempts(key) or Attempts()
-        self._touched.services.add(key)
+            attempts = place.attempts = self._attempts(key)
         if payload.success:
             session.logins_succeeded += 1
             self._add_success(event, key, attempts, session)
@@ -427,6 +471,14 @@ class Attribution:
             self._buckets[key, bucket] = attempts.buckets[bucket]
         for success in attempts.successes_after(failure):
             self._raise_failures(success.session, success.id, attempts.failures_before(success))
+
+    def _attempts(self, key: ServiceKey) -> Attempts:
+        """The latest attempts at a service, one more of which has come."""
+        attempts = self.services.get(key)
+        if attempts is None:
+            attempts = self.services[key] = self._stored.attempts(key) or Attempts()
+        self._touched.services.add(key)
+        return attempts
 
     def _add_success(self, event: Event, key: ServiceKey, attempts: Attempts, session: SessionState) -> None:
         success = Success(event.observed_at, event.id, event.session_id)
@@ -474,9 +526,11 @@ class Attribution:
 
     def _judge_login(self, uuid: SessionUuid, session: SessionState) -> None:
         """Announce the use of an account when a success followed failures and was itself followed by something."""
-        used = [login.failures for login in session.logins if session.last_action > (login.at, login.id)]
-        failures = max(used, default=0)
-        if failures <= session.login_failures:
+        failures = session.login_failures
+        for login in session.logins:
+            if login.failures > failures and session.last_action > (login.at, login.id):
+                failures = login.failures
+        if failures == session.login_failures:
             return
         session.login_failures = failures
         session.login_revision += 1
@@ -495,59 +549,57 @@ class Attribution:
 
     # --- what a session shows
 
-    def _add_command(self, place: _Place, payload: CommandPayload) -> None:
-        session = place.session
+    def _add_command(self, _place: _Place, session: SessionState, _event: Event, payload: CommandPayload) -> None:
         session.commands += 1
         if len(session.script) < MAX_OF_SESSION:
             session.script |= commands_in(payload.command_text)
 
-    def _add_fingerprint(self, place: _Place, payload: FingerprintPayload) -> None:
-        _, session, day, key = place
+    def _add_fingerprint(
+        self, place: _Place, session: SessionState, _event: Event, payload: FingerprintPayload
+    ) -> None:
         metric, value = payload.metric, payload.value
         if metric in _BANNERS and (tool := named_tool(value)):
-            self._guess(tool, "banner", day, key)
+            self._guess(tool, "banner", place.day, place.day_key)
         elif metric in _FINGERPRINTS and value and len(session.fingerprints) < MAX_OF_SESSION:
             session.fingerprints.add((metric, value))
 
-    def _add_file(self, place: _Place, payload: FilePayload) -> None:
-        session = place.session
+    def _add_file(self, _place: _Place, session: SessionState, event: Event, payload: FilePayload) -> None:
         session.files += payload.action != "failed"
         if payload.sha256 and len(session.payloads) < MAX_OF_SESSION:
             session.payloads.add(payload.sha256)
         if payload.url and len(session.endpoints) < MAX_OF_SESSION and (endpoint := endpoint_in(payload.url)):
             session.endpoints.add(endpoint)
         if payload.action == "sent":
-            self._move("bytes_out", payload.size_bytes or len(payload.text.encode()), place)
+            self._move("bytes_out", payload.size_bytes or len(payload.text.encode()), event, session)
 
-    def _add_request(self, place: _Place, payload: HttpPayload) -> None:
-        event, session, day, key = place
+    def _add_request(self, place: _Place, session: SessionState, event: Event, payload: HttpPayload) -> None:
         if session.events:
-            self._add_contact(event, day, key)
+            self._add_contact(event, place.day, place.day_key)
         if tool := named_tool(payload.user_agent):
-            self._guess(tool, "user_agent", day, key)
-        self._move("requests", 1, place)
+            self._guess(tool, "user_agent", place.day, place.day_key)
+        self._move("requests", 1, event, session)
 
-    def _add_scan(self, place: _Place, payload: ScanPayload) -> None:
-        self._add_probe(payload.signature, place.event.decky_id, place.day, place.day_key)
+    def _add_scan(self, place: _Place, _session: SessionState, event: Event, payload: ScanPayload) -> None:
+        self._add_probe(payload.signature, event.decky_id, place.day, place.day_key)
 
-    def _add_note(self, place: _Place, payload: SessionPayload) -> None:
+    def _add_note(self, _place: _Place, session: SessionState, event: Event, payload: SessionPayload) -> None:
         if payload.action == "forward_request":
-            self._move("requests_out", 1, place)
+            self._move("requests_out", 1, event, session)
         elif payload.action == "forward_data":
-            self._move("bytes_out", payload.size_bytes or len(payload.text.encode()), place)
+            self._move("bytes_out", payload.size_bytes or len(payload.text.encode()), event, session)
         elif payload.action == "read":
-            self._move("bytes_read", payload.size_bytes or 0, place)
-            self._move("rows_read", payload.rows or 0, place)
+            self._move("bytes_read", payload.size_bytes or 0, event, session)
+            self._move("rows_read", payload.rows or 0, event, session)
 
-    def _move(self, measure: Measure, amount: int, place: _Place) -> None:
+    def _move(self, measure: Measure, amount: int, event: Event, session: SessionState) -> None:
         if amount <= 0:
             return
-        volume = place.session.volumes.get(measure)
+        volume = session.volumes.get(measure)
         if volume is None:
-            volume = place.session.volumes[measure] = Amount()
+            volume = session.volumes[measure] = Amount()
         volume.value += amount
         volume.revision += 1
-        self._volumes[place.event.session_id, measure] = volume
+        self._volumes[event.session_id, measure] = volume
 
     # --- what comes out
 
@@ -571,7 +623,7 @@ class Attribution:
         return outcome
 
 
-_ADD: dict[type, Callable[[Attribution, _Place, Any], None]] = {
+_ADD: dict[type, Callable[[Attribution, _Place, SessionState, Event, Any], None]] = {
     CommandPayload: Attribution._add_command,  # noqa: SLF001 - the table of this class's own methods
     AuthPayload: Attribution._add_attempt,  # noqa: SLF001
     FingerprintPayload: Attribution._add_fingerprint,  # noqa: SLF001

@@ -16,7 +16,7 @@ from decnet.models.actor import SessionUuid  # noqa: TC001 - a stored state is r
 from decnet.models.finding import BUCKET_US, Guessing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from decnet.models.event import AuthPayload, Event
 
@@ -82,25 +82,25 @@ class Attempts(msgspec.Struct, omit_defaults=True):
     secrets: dict[str, dict[str, int]] = {}
     kept_from: int = 0
 
-    def add_failure(self, failure: Failure) -> Iterator[int]:
-        """Take in a failed attempt; yields the buckets whose figures it changed."""
+    def add_failure(self, failure: Failure) -> Sequence[int]:
+        """Take in a failed attempt; returns the buckets whose figures it changed."""
         failures = self.failures
-        if not failures or failure > failures[-1]:
-            failures.append(failure)
-            if self._advance(failure):
-                yield failure.at // BUCKET_US
-            if failure.at - failures[0].at > 2 * RETAINED_US or len(failures) > 2 * RETAINED_MOST:
-                self._forget(failure.at)
-            return
-        insort(failures, failure)
-        yield from self._again(failure)
+        if failures and failure <= failures[-1]:
+            insort(failures, failure)
+            return self._again(failure)
+        failures.append(failure)
+        at = failure[0]
+        changed = (at // BUCKET_US,) if self._advance(failure) else ()
+        if at - failures[0][0] > 2 * RETAINED_US or len(failures) > 2 * RETAINED_MOST:
+            self._forget(at)
+        return changed
 
     def _advance(self, newest: Failure) -> bool:
         """Slide the window to its new end."""
         failures, secrets = self.failures, self.secrets
         start = self.window_start
-        oldest = newest.at - BUCKET_US
-        while failures[start].at <= oldest:
+        oldest = newest[0] - BUCKET_US
+        while failures[start][0] <= oldest:
             _take_out(secrets, failures[start])
             start += 1
         self.window_start = start
@@ -114,7 +114,7 @@ class Attempts(msgspec.Struct, omit_defaults=True):
             figures = self.buckets[bucket] = BucketFigures()
         return figures.raise_to(len(failures) - start, len(tried) - ("" in tried))
 
-    def _again(self, late: Failure) -> Iterator[int]:
+    def _again(self, late: Failure) -> Sequence[int]:
         """Run the windows that hold ``late`` again, in order, and find the window's start anew."""
         changed = set()
         for bucket, failures, passwords in windows_with(self.failures, late):
@@ -125,7 +125,7 @@ class Attempts(msgspec.Struct, omit_defaults=True):
         self.secrets = {}
         for failure in self.failures[self.window_start :]:
             _put_in(self.secrets, failure)
-        yield from sorted(changed)
+        return sorted(changed)
 
     def add_success(self, success: Success) -> int:
         """Take in a successful attempt; returns how many failures it follows."""

@@ -14,7 +14,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
 
 BANDS = 6
 ROWS = 8
@@ -59,14 +59,16 @@ def _word(word: str) -> str:
     return "LONG" if len(word) > _LONG_WORD and "/" not in word else word
 
 
-def bands_of(commands: Iterable[int]) -> tuple[int, ...]:
+def bands_of(commands: AbstractSet[int]) -> tuple[int, ...]:
     """The bands of a script, or none where it is too short to be anybody's own."""
-    return _sketch(frozenset(commands), BANDS, MIN_COMMANDS)
+    return _sketch(frozenset(commands), BANDS) if len(commands) >= MIN_COMMANDS else ()
 
 
-def credential_bands(pairs: Iterable[tuple[str, str]]) -> tuple[int, ...]:
+def credential_bands(pairs: AbstractSet[tuple[str, str]]) -> tuple[int, ...]:
     """The bands of a set of (secret, account): two sets share one when their Jaccard similarity is high."""
-    return _sketch(frozenset(map(_hash_of_pair, pairs)), CREDENTIAL_BANDS, MIN_COMMANDS)
+    if len(pairs) < MIN_COMMANDS:
+        return ()
+    return _sketch(frozenset(map(_hash_of_pair, pairs)), CREDENTIAL_BANDS)
 
 
 @lru_cache(_REMEMBERED_MEMBERS)
@@ -75,9 +77,7 @@ def _hash_of_pair(pair: tuple[str, str]) -> int:
 
 
 @lru_cache(_REMEMBERED_SETS)
-def _sketch(members: frozenset[int], bands: int, least: int) -> tuple[int, ...]:
-    if len(members) < least:
-        return ()
+def _sketch(members: frozenset[int], bands: int) -> tuple[int, ...]:
     lows = list(map(min, *(_permuted(member, bands) for member in members)))
     return tuple(
         [_hash(f"{band}:{','.join(map(str, lows[band * ROWS : (band + 1) * ROWS]))}") for band in range(bands)]

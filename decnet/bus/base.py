@@ -8,11 +8,14 @@ Guarantees:
 * **At least once.** A message that :meth:`Bus.publish` has taken is given to every durable that matches it until it is
   acknowledged, whatever process or server is killed in between.
 * **In order.** Messages of one topic and one partition reach a durable in the order in which they were published, one
-  at a time: the next one comes when this one is acknowledged, also when it had to be tried again.
+  delivery at a time: the next one comes when this one is acknowledged, also when it had to be tried again.
+* **Runs on request.** A subscription may ask for several messages of a partition in one delivery, of what waits: a bus
+  gives as many as it likes up to that, never waits for more, and keeps their order. What was delivered before, and may
+  have killed its handler, comes alone.
 * **One holder.** A partition of a durable is held by one process at a time, under a lease; what a dead process held
   goes to another within the life of the lease. Processes share the partitions evenly.
-* **Bounded memory.** A subscription hands out one message per partition (and topic filter) at a time and reads at most
-  :data:`READ_AHEAD` ahead; an ephemeral one holds at most its buffer. A publisher waits for room.
+* **Bounded memory.** A subscription hands out one delivery per partition (and topic filter) at a time and reads at most
+  :data:`READ_AHEAD` messages, or a run, ahead; an ephemeral one holds at most its buffer. A publisher waits for room.
 * **Nothing is dropped unseen.** What an ephemeral subscription could not hold is counted, what could not be handled
   is a dead letter.
 
@@ -41,7 +44,7 @@ from decnet.errors import BusError
 from decnet.models.message import MAX_BYTES, PARTITIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -54,6 +57,8 @@ MAX_ALONE = 1_000_000
 MAX_ERROR_CHARS = 500
 READ_AHEAD = 8
 """How many messages of a partition may wait in a subscription."""
+RUN_BYTES = 256 * 1024
+"""Where a run ends, in bytes of items: with the message that reaches it."""
 MAX_DURABLE = 48
 """The longest name of a durable, in characters."""
 ALL_PARTITIONS = range(PARTITIONS)
@@ -92,9 +97,10 @@ class DeadLetter:
 
 
 class Delivery(ABC):
-    """A message that was handed out, and what may become of it. Exactly one of the methods ends it.
+    """A run of messages that was handed out, most often of one, and what may become of it.
 
-    Only :meth:`acknowledge_within` may be called from another thread than that of the event loop.
+    Exactly one of :meth:`acknowledge` and :meth:`retry` ends it, for all of its messages. Only
+    :meth:`acknowledge_within` may be called from another thread than that of the event loop.
     """
 
     hold: int = 0
@@ -103,17 +109,22 @@ class Delivery(ABC):
 
     @property
     @abstractmethod
+    def messages(self) -> tuple[Message, ...]:
+        """What was published: one message or more of one partition, in their order."""
+
+    @property
     def message(self) -> Message:
-        """What was published."""
+        """The first of :attr:`messages`."""
+        return self.messages[0]
 
     @property
     @abstractmethod
     def tries(self) -> int:
-        """1 for the first delivery to this durable, one more each time it comes again."""
+        """1 for the first delivery to this durable, one more each time it comes again; beyond 1 it is one message."""
 
     @abstractmethod
     async def acknowledge(self) -> None:
-        """The message never comes again to this durable, and the next one of its partition may come.
+        """The messages never come again to this durable, and the next ones of the partition may come.
 
         :raises BusUnavailable: out of reach for now; nothing has changed, call it again.
         :raises PartitionLost: another process holds the partition by now, and the message.
@@ -134,14 +145,16 @@ class Delivery(ABC):
 
     @abstractmethod
     async def retry(self, delay_s: float) -> None:
-        """The message comes again after ``delay_s``, its ``tries`` one higher; its partition waits for it.
+        """The messages come again after ``delay_s``, ``tries`` of the first one higher; their partition waits for them.
 
         :raises BusUnavailable: out of reach; the message comes again by itself, later.
         """
 
     @abstractmethod
     async def bury(self, index: int, error: str) -> None:
-        """Item ``index`` of the message is among the dead letters, for the reason ``error``. This ends nothing.
+        """Item ``index``, counted through all messages, is among the dead letters, for the reason ``error``.
+
+        This ends nothing.
 
         Burying an item twice makes one dead letter, as far as the bus can tell.
 
@@ -201,12 +214,14 @@ class Bus(ABC):
         durable: str | None,
         start: Start = Start.NEW,
         partitions: Collection[int] = ALL_PARTITIONS,
+        run: int = 1,
     ) -> Subscription:
         """The messages whose topic one of the NATS ``patterns`` takes, in ``partitions``.
 
         Under the name ``durable`` the position is kept and partitions are shared with everybody who uses that name
         (with the same patterns). With None the subscription is ephemeral: everything from now on, as far as the
-        buffer goes, to be acknowledged by nobody; acknowledging does nothing and ``retry`` is refused.
+        buffer goes, to be acknowledged by nobody; acknowledging does nothing and ``retry`` is refused. A delivery to
+        a durable holds up to ``run`` messages, and :data:`RUN_BYTES` or a single message.
 
         :raises BusError: a pattern meets no declared topic, or the name is not usable.
         """
@@ -316,6 +331,26 @@ def check_partitions(partitions: Collection[int]) -> tuple[int, ...]:
         if partition not in ALL_PARTITIONS:
             raise BusError(f"partition {partition} does not exist: there are {PARTITIONS}, from 0")
     return tuple(sorted(partitions))
+
+
+def item_at(messages: Sequence[Message], index: int) -> tuple[int, int]:
+    """Which of ``messages`` item ``index`` of all of them is in, and its place there."""
+    number = 0
+    while index >= len(messages[number].items):
+        index -= len(messages[number].items)
+        number += 1
+    return number, index
+
+
+def run_length(sizes: Iterable[int], most: int) -> int:
+    """How many messages, of ``sizes`` bytes each, make a run of up to ``most``; 1 or more where there are any."""
+    length = size = 0
+    for one in sizes:
+        if length >= most or (length and size >= RUN_BYTES):
+            break
+        length += 1
+        size += one
+    return length
 
 
 def check_size(message: Message) -> int:

@@ -1,8 +1,8 @@
-"""The one loop that workers use: each message to a handler, acknowledged after its effects, whatever goes wrong.
+"""The one loop that workers use: messages to a handler, acknowledged after their effects, whatever goes wrong.
 
 What a server's absence costs is time: the loop waits and tries again without end and counts nothing. What the handler
-cannot do is tried again with pauses and in halves, until the item that is at fault is alone; having failed
-:data:`~decnet.bus.base.MAX_TRIES` times it goes to the dead letters, and the rest goes on.
+cannot do is tried again with pauses, message by message and then in halves, until the item that is at fault is alone;
+having failed :data:`~decnet.bus.base.MAX_TRIES` times it goes to the dead letters, and the rest goes on.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
-from decnet.bus.base import MAX_TRIES, readable_error
+from decnet.bus.base import MAX_TRIES, item_at, readable_error
 from decnet.bus.durable import UNAVAILABLE, pauses
 from decnet.errors import PartitionLost
+from decnet.models.message import Message
 from decnet.telemetry import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from decnet.bus.base import Delivery, Subscription
 
@@ -39,38 +41,39 @@ class Counters:
 
 
 class Batch:
-    """Items of one message that are to be handled together: all of it, or a part after something failed.
+    """What is to be handled together: all messages of a delivery, or a part of them after something failed.
 
     A handler stores the effects of all ``items`` or raises and stores none: then it is called again, with fewer.
     """
 
-    def __init__(self, delivery: Delivery, items: tuple[bytes, ...], *, is_last: bool) -> None:
+    def __init__(self, delivery: Delivery, messages: tuple[Message, ...], *, is_last: bool) -> None:
         self._delivery = delivery
         self._is_last = is_last
-        self.items = items
+        self.messages = messages
+        """In their order, all of one partition; the first and the last may have lost items to other batches."""
+        self.items = tuple(item for message in messages for item in message.items)
 
-    @property
-    def topic(self) -> str:
-        """The topic of the message."""
-        return self._delivery.message.topic
+    def items_of(self, topic: str) -> list[bytes]:
+        """The items of the messages of ``topic``, in their order."""
+        return [item for message in self.messages if message.topic == topic for item in message.items]
 
     @property
     def partition(self) -> int:
-        """The partition of the message."""
+        """The partition of the messages."""
         return self._delivery.message.partition
 
     @property
     def hold(self) -> int:
-        """Of the message, see :attr:`~decnet.bus.base.Delivery.hold`."""
+        """Of the messages, see :attr:`~decnet.bus.base.Delivery.hold`."""
         return self._delivery.hold
 
     def acknowledge_within(self, connection: object) -> bool:
         """Move the position in the transaction of ``connection``, that of the effects, just before its commit.
 
-        Whether it was moved there: only by the last part of a message, and on a bus that lives in that database. Where
+        Whether it was moved there: only by the last part of a delivery, and on a bus that lives in that database. Where
         it was not, the loop acknowledges after the handler has returned, so a handler need not look at the answer.
 
-        :raises PartitionLost: another process handles this message: let it pass, so that the transaction rolls back.
+        :raises PartitionLost: another process handles the messages: let it pass, so that the transaction rolls back.
         """
         return self._is_last and self._delivery.acknowledge_within(connection)
 
@@ -83,9 +86,11 @@ class _Part:
     end: int
     failures: int = 0
 
-    def halves(self) -> tuple[_Part, _Part]:
-        middle = (self.first + self.end) // 2
-        return _Part(self.first, middle, self.failures), _Part(middle, self.end, self.failures)
+    def smaller(self, messages: Iterable[Message]) -> tuple[_Part, ...]:
+        """Of several messages each by itself; of one its halves."""
+        ends = [end for end in accumulate(len(message.items) for message in messages) if self.first < end < self.end]
+        bounds = [self.first, *(ends or [(self.first + self.end) // 2]), self.end]
+        return tuple(_Part(first, end, self.failures) for first, end in pairwise(bounds))
 
 
 async def consume(
@@ -98,7 +103,7 @@ async def consume(
 ) -> None:
     """Handle every message of ``subscription``, which was entered, until it is left or this task is cancelled.
 
-    ``parallel`` messages are handled at a time, of different partitions. A cancelled handler's message is given back
+    ``parallel`` deliveries are handled at a time, of different partitions. What a cancelled handler had is given back
     when the subscription is left.
 
     :raises Exception: what the subscription raises for a fault of ours; nothing that a handler raises.
@@ -133,7 +138,7 @@ class _Loop:
 
     async def _settle(self, delivery: Delivery) -> None:
         """Handle all items of ``delivery``, or bury those that cannot be, then acknowledge it."""
-        parts = [_Part(0, len(delivery.message.items))]
+        parts = [_Part(0, sum(len(message.items) for message in delivery.messages))]
         if delivery.tries > MAX_TRIES:
             await self._bury(
                 delivery,
@@ -150,7 +155,7 @@ class _Loop:
 
     async def _attempt(self, delivery: Delivery, part: _Part, *, is_last: bool) -> Exception | None:
         """Handle ``part``; what went wrong, unless that was a server's absence, which is waited out."""
-        batch = Batch(delivery, delivery.message.items[part.first : part.end], is_last=is_last)
+        batch = Batch(delivery, _cut(delivery.messages, part), is_last=is_last)
         try:
             await self._patiently(partial(self._handle, batch))
         except PartitionLost:
@@ -170,16 +175,17 @@ class _Loop:
             return ()
         self._note(delivery, error)
         await self._pause(min(_FIRST_PAUSE_S * 2 ** (failed.failures - 1), _LONGEST_PAUSE_S))
-        return (failed,) if is_alone else failed.halves()
+        return (failed,) if is_alone else failed.smaller(delivery.messages)
 
     async def _bury(self, delivery: Delivery, part: _Part, reason: str) -> None:
         for index in range(part.first, part.end):
             await self._patiently(partial(delivery.bury, index, reason))
         self._counters.dead += part.end - part.first
+        number, _ = item_at(delivery.messages, part.first)
         _log.error(
             "%d items of %s, partition %d, went to the dead letters: %s",
             part.end - part.first,
-            delivery.message.topic,
+            delivery.messages[number].topic,
             delivery.message.partition,
             reason,
         )
@@ -206,3 +212,18 @@ class _Loop:
                 self._counters.retried,
                 readable_error(error),
             )
+
+
+def _cut(messages: tuple[Message, ...], part: _Part) -> tuple[Message, ...]:
+    """What ``part`` takes of ``messages``, whose items are counted through."""
+    cut: list[Message] = []
+    first = 0
+    for message in messages:
+        end = first + len(message.items)
+        if part.first <= first and end <= part.end:
+            cut.append(message)
+        elif first < part.end and part.first < end:
+            items = message.items[max(part.first - first, 0) : part.end - first]
+            cut.append(Message(message.topic, message.partition, items))
+        first = end
+    return tuple(cut)

@@ -49,6 +49,26 @@ async def end_tasks(tasks: Iterable[asyncio.Task[None]]) -> None:
         rest = list(pending)
 
 
+class RunLength:
+    """How many messages a reader hands out together, of those that wait: up to ``most``.
+
+    What a handler died of is one of the messages that it was given, and nobody knows which: after a delivery that comes
+    again as many as that could have been go alone, so that tries are counted for the one that is at fault.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._alone = 0
+
+    def next(self, tries: int) -> int:
+        """The length of the next run, whose first message is delivered for the ``tries``-th time."""
+        if tries > 1:
+            self._alone = self.most
+        elif self._alone:
+            self._alone -= 1
+        return 1 if self._alone else self.most
+
+
 class Held(Delivery):
     """A delivery of a partition that is held. ``ended`` is set when it is over, ``lost`` when the partition went."""
 
@@ -85,7 +105,7 @@ class Reader(ABC):
 
     @abstractmethod
     async def next(self) -> Held:
-        """The next message; waits for it. Called again only when the last one has ended. May be cancelled.
+        """The next run of messages; waits for one. Called again only when the last one has ended. May be cancelled.
 
         :raises BusUnavailable, StorageUnavailable: out of reach; called again later.
         """
@@ -99,7 +119,7 @@ class Reader(ABC):
 
 
 class _Pump:
-    """Reads one partition, a message at a time, into the queue of those ready to be handed out."""
+    """Reads one partition, a delivery at a time, into the queue of those ready to be handed out."""
 
     def __init__(
         self, reader: Reader, ready: asyncio.Queue[Held | BaseException | None], before: Sequence[Held], hold: int

@@ -27,8 +27,8 @@ class Passing(Delivery):
         self._message = message
 
     @property
-    def message(self) -> Message:
-        return self._message
+    def messages(self) -> tuple[Message, ...]:
+        return (self._message,)
 
     @property
     def tries(self) -> int:

@@ -20,8 +20,10 @@ from decnet.bus.base import (
     check_durable,
     check_partitions,
     check_size,
+    item_at,
+    run_length,
 )
-from decnet.bus.durable import DurableSubscription, Held, Reader
+from decnet.bus.durable import DurableSubscription, Held, Reader, RunLength
 from decnet.bus.ephemeral import BUFFER_BYTES, BUFFER_MESSAGES, EphemeralSubscription
 from decnet.bus.shares import Share
 from decnet.bus.topics import filters, takes, topic_of
@@ -207,6 +209,7 @@ class MemoryBus(Bus):
         durable: str | None,
         start: Start = Start.NEW,
         partitions: Collection[int] = ALL_PARTITIONS,
+        run: int = 1,
     ) -> Subscription:
         wanted, ours = filters(patterns), check_partitions(partitions)
         if durable is None:
@@ -220,7 +223,7 @@ class MemoryBus(Bus):
         return DurableSubscription(
             share,
             partial(self._prepare, durable, wanted, start),
-            lambda partition: [_MemoryReader(self._store, durable, partition)],
+            lambda partition: [_MemoryReader(self._store, durable, partition, run)],
         )
 
     async def _listen(self, wanted: tuple[str, ...], offer: Callable[[Message], None]) -> Callable[[], Awaitable[None]]:
@@ -281,55 +284,62 @@ class MemoryBus(Bus):
 class _MemoryReader(Reader):
     """One partition for one durable."""
 
-    def __init__(self, store: MemoryStore, durable: str, partition: int) -> None:
+    def __init__(self, store: MemoryStore, durable: str, partition: int, run: int) -> None:
         self._store = store
         self._durable = durable
         self._partition = partition
+        self._run = RunLength(run)
 
     async def next(self) -> Held:
         while True:
             changed = self._store.changed[self._partition]
             durable = self._store.durables.get(self._durable)
             wait_s = None
-            if durable and (entry := self._pending(durable)):
+            if durable and (entries := self._pending(durable)):
                 position = durable.positions[self._partition]
                 wait_s = position.due - self._store.clock()
                 if wait_s <= 0:
                     position.tries += 1
-                    return _MemoryDelivery(self._store, self._durable, position, entry)
+                    length = run_length((entry.size for entry in entries), self._run.next(position.tries))
+                    return _MemoryDelivery(self._store, self._durable, position, entries[:length])
             try:
                 async with asyncio.timeout(wait_s):
                     await changed.wait()
             except TimeoutError:
                 pass
 
-    def _pending(self, durable: _Durable) -> _Entry | None:
-        """The first message after the position that the durable takes; the position passes over the others."""
+    def _pending(self, durable: _Durable) -> list[_Entry]:
+        """The first messages after the position that the durable takes; the position passes over what is before."""
         position = durable.positions[self._partition]
         entries = self._store.entries[self._partition]
         first = position.done + 1 - entries[0].number if entries else 0
+        pending: list[_Entry] = []
         for entry in entries[max(first, 0) :]:
             if durable.takes(entry.message.topic):
-                return entry
-            position.done = entry.number
-        return None
+                pending.append(entry)
+                if len(pending) == self._run.most:
+                    break
+            elif not pending:
+                position.done = entry.number
+        return pending
 
     async def close(self) -> None:
         """Nothing to close."""
 
 
 class _MemoryDelivery(Held):
-    def __init__(self, store: MemoryStore, durable: str, position: _Position, entry: _Entry) -> None:
+    def __init__(self, store: MemoryStore, durable: str, position: _Position, entries: Sequence[_Entry]) -> None:
         super().__init__()
         self._store = store
         self._durable = durable
         self._position = position
-        self._entry = entry
+        self._entries = entries
+        self._messages = tuple(entry.message for entry in entries)
         self._tries = position.tries
 
     @property
-    def message(self) -> Message:
-        return self._entry.message
+    def messages(self) -> tuple[Message, ...]:
+        return self._messages
 
     @property
     def tries(self) -> int:
@@ -337,7 +347,7 @@ class _MemoryDelivery(Held):
 
     async def acknowledge(self) -> None:
         self.check()
-        self._position.done = max(self._position.done, self._entry.number)
+        self._position.done = max(self._position.done, self._entries[-1].number)
         self._position.tries = 0
         self.ended.set()
 
@@ -352,17 +362,18 @@ class _MemoryDelivery(Held):
     async def give_back(self) -> None:
         self._position.tries -= 1
         self.ended.set()
-        self._store.wake(self._entry.message.partition)
+        self._store.wake(self.message.partition)
 
     async def bury(self, index: int, error: str) -> None:
-        message = self._entry.message
-        letter_id = f"{self._durable}-{message.partition}-{self._entry.number}-{index}"
+        number, place = item_at(self._messages, index)
+        message = self._messages[number]
+        letter_id = f"{self._durable}-{message.partition}-{self._entries[number].number}-{place}"
         self._store.letters[letter_id] = DeadLetter(
             letter_id,
             self._durable,
             message.topic,
             message.partition,
-            message.items[index],
+            message.items[place],
             error,
             self._tries,
             self._store.now(),

@@ -169,11 +169,12 @@ def revoke_sensor(number: Number, *, json: Json = False) -> None:
 
 def _add_key(name: str, scope: Scope, *, json: bool) -> None:
     from decnet.cli.opening import open_installation
-    from decnet.models.access import LABEL_PATTERN
+    from decnet.models.access import LABEL_PATTERN, SENSOR_PATTERN
     from decnet.web.routes.accounts import make_key
 
-    if not re.match(LABEL_PATTERN, name):
-        raise typer.BadParameter("letters, digits, spaces and ._:@/- only, at most 255", param_hint="NAME")
+    pattern, most = (SENSOR_PATTERN, 128) if scope == "sensor" else (LABEL_PATTERN, 255)
+    if not re.match(pattern, name):
+        raise typer.BadParameter(f"letters, digits, spaces and ._:@/- only, at most {most}", param_hint="NAME")
     with open_installation() as installation:
         made = make_key(installation.database, name, scope, actor=shell_user(), now=now_us())
     if json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,12 +23,19 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Write stored tags for other tools.", no_args_is_help=True)
 
+_MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 Attacker = Annotated[str | None, typer.Option(help="Only of this source address.")]
 Identity = Annotated[str | None, typer.Option(help="Only of this identity and all its attackers.")]
 Campaign = Annotated[str | None, typer.Option(help="Only of this campaign and all its identities.")]
 Floor = Annotated[
     float, typer.Option("--min-confidence", min=0.0, max=1.0, help="Leave out what is less sure.", show_default=True)
 ]
+Since = Annotated[
+    datetime | None, typer.Option(formats=_MOMENTS, help="Only what was seen at this time (UTC) or later.")
+]
+Until = Annotated[datetime | None, typer.Option(formats=_MOMENTS, help="Only what was seen before this time (UTC).")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write here instead of standard output.")]
 Marking = Annotated[str, typer.Option("--tlp", help="With whom it may be shared: clear, green, amber or red.")]
 
@@ -39,13 +47,15 @@ def navigator(
     identity: Identity = None,
     campaign: Campaign = None,
     min_confidence: Floor = 0.3,
+    since: Since = None,
+    until: Until = None,
     latest: Annotated[bool, typer.Option("--latest", help="Tell tags of older releases in the current one.")] = False,
     output: Output = None,
 ) -> None:
-    """A layer of the ATT&CK Navigator, one per release of ATT&CK."""
+    """A layer of the ATT&CK Navigator, one per release of ATT&CK. Times are rounded out to whole days."""
     from decnet.export.navigator import layer_text
 
-    layers = _layers(_filter(attacker, identity, campaign, min_confidence), latest=latest)
+    layers = _layers(_filter(attacker, identity, campaign, min_confidence, since, until), latest=latest)
     _write([layer_text(layers)], output)
 
 
@@ -59,10 +69,13 @@ def _add(form: Format) -> None:
         identity: Identity = None,
         campaign: Campaign = None,
         min_confidence: Floor = 0.6,
+        since: Since = None,
+        until: Until = None,
         tlp: Marking = "amber",
         output: Output = None,
     ) -> None:
-        _export(form, _filter(attacker, identity, campaign, min_confidence), _marking(tlp), output)
+        wanted = _filter(attacker, identity, campaign, min_confidence, since, until)
+        _export(form, wanted, _marking(tlp), output)
 
 
 for _form in FORMATS.values():
@@ -102,19 +115,34 @@ def _in_force(database: Database, wanted: TagFilter) -> TagFilter:
     return known
 
 
-def _filter(attacker: str | None, identity: str | None, campaign: str | None, floor: float) -> TagFilter:
+def _filter(
+    attacker: str | None,
+    identity: str | None,
+    campaign: str | None,
+    floor: float,
+    since: datetime | None,
+    until: datetime | None,
+) -> TagFilter:
     from decnet.cli.maintenance import address_of
     from decnet.models.actor import CampaignUuid, IdentityUuid, attacker_uuid
     from decnet.models.stored_tag import TagFilter
 
     if sum(one is not None for one in (attacker, identity, campaign)) > 1:
         raise typer.BadParameter("give one of --attacker, --identity and --campaign")
+    if since is not None and until is not None and since >= until:
+        raise typer.BadParameter("nothing is before it and since --since", param_hint="--until")
     return TagFilter(
         attacker=attacker_uuid(address_of(attacker, "--attacker")) if attacker is not None else None,
         identity=IdentityUuid(_uuid(identity, "--identity")) if identity is not None else None,
         campaign=CampaignUuid(_uuid(campaign, "--campaign")) if campaign is not None else None,
         min_confidence=floor,
+        since=_micros(since) if since is not None else None,
+        until=_micros(until) if until is not None else None,
     )
+
+
+def _micros(moment: datetime) -> int:
+    return (moment.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 
 
 def _uuid(text: str, option: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -59,7 +60,10 @@ async def _serve(installation: Installation, listen: str | None, *, until_closed
 
     listening.add_done_callback(told)
     async with web_place(installation, stop) as place:
-        await serve_app(make_app(place), host, port, stop, listening)
+        application = make_app(place)
+        gc.collect()
+        gc.freeze()  # what is served from now on: collections pass over it
+        await serve_app(application, host, port, stop, listening)
     tell({"stopped": ["web"]}, "stopped", as_json=as_json)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 from sqlalchemy import and_, exists, func, or_, select, true
 
-from decnet.db.clusters import campaigns_numbered, identities_numbered, tag_sums
+from decnet.db.clusters import campaigns_numbered, first_addresses, identities_numbered, tag_sums
 from decnet.db.intel import newest_verdicts
 from decnet.db.rollups import US_PER_DAY
 from decnet.db.tables import (
@@ -49,6 +49,7 @@ _MOST_CHUNKS = 10
 MOST_RANKED = 500
 """Those seen last, among which a ranking is made."""
 MOST_MEMBERS = 200
+_MEMBERS_LOOKED_AT = 20
 _SESSIONS_LOOKED_AT = 20
 _ATTEMPTS_LOOKED_AT = 1_000
 _ACCOUNTS_NAMED = 20
@@ -103,6 +104,8 @@ class Member(NamedTuple):
     last_seen: int
     events: int
     reasons: tuple[Reason, ...]
+    addresses: tuple[str, ...] = ()
+    """The first of an identity's."""
 
 
 class Credentials(NamedTuple):
@@ -276,8 +279,9 @@ def members_of_campaign(connection: Connection, campaign_id: int) -> list[Member
     )
     rows = connection.execute(query).all()
     why = _reasons(connection, campaign_edge, "identity_id", [row.id for row in rows])
+    names = first_addresses(connection, identity, [row.id for row in rows])
     return [
-        Member(uuid, None, first, newest, int(events), why.get(number, ()))
+        Member(uuid, None, first, newest, int(events), why.get(number, ()), names[number])
         for number, uuid, first, newest, events in rows
     ]
 
@@ -300,18 +304,24 @@ def count_sessions(connection: Connection, attacker_id: int) -> int:
     return connection.execute(query).scalar_one()
 
 
-def newest_traits(connection: Connection, attacker_id: int) -> list[bytes]:
-    """The traits, as they were packed, of an attacker's newest sessions."""
-    recent = _recent_sessions([attacker_id]).subquery()
+def newest_members(connection: Connection, identity_id: int) -> list[tuple[int, str]]:
+    """The attackers of an identity that were seen last, a few: number and address, the last seen first."""
+    of = attacker.c
+    query = select(of.id, of.address).where(of.identity_id == identity_id)
+    rows = connection.execute(query.order_by(of.last_seen.desc(), of.id.desc()).limit(_MEMBERS_LOOKED_AT))
+    return [(number, address) for number, address in rows]
+
+
+def newest_traits(connection: Connection, attackers: Sequence[int]) -> list[bytes]:
+    """The traits, as they were packed, of the newest sessions of these attackers together."""
+    recent = _recent_sessions(attackers).subquery()
     query = select(session_traits.c.body).join(recent, recent.c.id == session_traits.c.session_id)
     return list(connection.execute(query.order_by(recent.c.id.desc())).scalars())
 
 
 def credentials_of(connection: Connection, identity_id: int) -> Credentials:
     """What was tried in the newest sessions of an identity's newest attackers. Digests are counted, none is given."""
-    of = attacker.c
-    newest = select(of.id).where(of.identity_id == identity_id).order_by(of.last_seen.desc(), of.id.desc())
-    members = connection.execute(newest.limit(_SESSIONS_LOOKED_AT)).scalars().all()
+    members = [number for number, _ in newest_members(connection, identity_id)]
     sessions = connection.execute(_recent_sessions(members)).scalars().all()
     query = (
         select(event.c.payload)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from decnet.models.actor import IdentityUuid, SessionChange, SessionUuid
-    from decnet.models.event import Event
+    from decnet.models.event_batch import FirstEvent
     from decnet.models.tag import TTPTag
 
 REMEMBERED = 8_192
@@ -105,8 +105,8 @@ class Actors:
     def _by_uuid(self) -> tuple[dict[Any, Any], ...]:
         return self._sessions, self._attackers, self._identities
 
-    def sessions_of(self, connection: Connection, events: Sequence[Event]) -> Mapping[SessionUuid, SessionRow]:
-        """The session of every event, written together with its attacker and sensor where it was missing.
+    def sessions_of(self, connection: Connection, events: Sequence[FirstEvent]) -> Mapping[SessionUuid, SessionRow]:
+        """The session of each of these, written together with its attacker and sensor where it was missing.
 
         Their attackers are held until the transaction ends, so that two writers of one attacker take turns.
         """
@@ -128,10 +128,11 @@ class Actors:
         :raises StorageError: an actor of a tag is not stored, for example because it was purged.
         """
         self._meet_epoch(connection)
+        loose = [tag for tag in tags if tag.session_id is None]  # a session tells of the others itself
         self._find(connection, _STORED_SESSIONS, self._sessions, {tag.session_id for tag in tags}, SessionRow)
-        self._find(connection, _STORED_ATTACKERS, self._attackers, {tag.attacker_uuid for tag in tags}, _Owner)
-        self._find(connection, _STORED_IDENTITIES, self._identities, {tag.identity_uuid for tag in tags}, _Owner)
-        self._add_sensors(connection, {tag.decky_id or NO_DECOY for tag in tags if tag.session_id is None})
+        self._find(connection, _STORED_ATTACKERS, self._attackers, {tag.attacker_uuid for tag in loose}, _Owner)
+        self._find(connection, _STORED_IDENTITIES, self._identities, {tag.identity_uuid for tag in loose}, _Owner)
+        self._add_sensors(connection, {tag.decky_id or NO_DECOY for tag in loose})
         anchors: dict[SessionUuid, Anchor] = {}  # one object for all tags of a session: they are many
         try:
             return [self._anchor(tag, anchors) for tag in tags]
@@ -178,10 +179,12 @@ class Actors:
         self, connection: Connection, sql: str, known: dict[Any, Any], uuids: set[Any], row_type: Callable[..., Any]
     ) -> None:
         missing = [uuid for uuid in uuids if uuid is not None and uuid not in known]
+        if not missing:
+            return
         for uuid, *ids in dialect_of(connection).rows_with(connection, sql, missing):
             known[uuid] = row_type(*ids)
 
-    def _add_sessions(self, connection: Connection, first_events: Mapping[SessionUuid, Event]) -> None:
+    def _add_sessions(self, connection: Connection, first_events: Mapping[SessionUuid, FirstEvent]) -> None:
         """Write and remember the sessions that start with ``first_events``; a stored session keeps what it has."""
         names = {name for event in first_events.values() for name in (event.sensor, event.decky_id)}
         self._add_sensors(connection, names)
@@ -189,13 +192,13 @@ class Actors:
         dialect_of(connection).insert_missing(connection, session, ("uuid",), _SESSION_COLUMNS, rows)
         self._find(connection, _STORED_SESSIONS, self._sessions, set(first_events), SessionRow)
 
-    def _session_values(self, uuid: SessionUuid, event: Event) -> tuple[object, ...]:
+    def _session_values(self, uuid: SessionUuid, event: FirstEvent) -> tuple[object, ...]:
         sensor_id, decky_id = self._sensors[event.sensor], self._sensors[event.decky_id]
         attacker_id = self._attackers[attacker_uuid(event.src_ip)].attacker_id
         where = (event.native_session[:MAX_NAME], sensor_id, decky_id, attacker_id, event.protocol, event.src_port)
         return (uuid, *where, event.observed_at, event.observed_at, *_NO_COUNTS)
 
-    def _add_attackers(self, connection: Connection, first: Mapping[AttackerUuid, Event]) -> None:
+    def _add_attackers(self, connection: Connection, first: Mapping[AttackerUuid, FirstEvent]) -> None:
         """Write and remember the attackers of ``first``, each with the identity and campaign that it starts.
 
         The older ones are looked up first: their current identity need not be the one that they started.
@@ -271,7 +274,7 @@ def _attacker_sums(
     return [(number, *values) for number, values in sorted(sums.items())]
 
 
-def _attacker_values(uuid: AttackerUuid, event: Event, identity_id: int) -> tuple[object, ...]:
+def _attacker_values(uuid: AttackerUuid, event: FirstEvent, identity_id: int) -> tuple[object, ...]:
     return (uuid, event.src_ip, identity_id, event.observed_at, event.observed_at, 0)
 
 

@@ -108,7 +108,7 @@ def _campaigns() -> Select[Any]:
 def _identity_rows(connection: Connection, query: Select[Any]) -> dict[int, IdentityRow]:
     rows = connection.execute(query).all()
     numbers = [row[0] for row in rows]
-    tags, names = tag_sums(connection, rollup_identity, numbers), _first_addresses(connection, identity, numbers)
+    tags, names = tag_sums(connection, rollup_identity, numbers), first_addresses(connection, identity, numbers)
     why = _why(connection, _WHY_IDENTITY, numbers)
     return {
         number: IdentityRow(
@@ -121,7 +121,7 @@ def _identity_rows(connection: Connection, query: Select[Any]) -> dict[int, Iden
 def _campaign_rows(connection: Connection, query: Select[Any]) -> dict[int, CampaignRow]:
     rows = connection.execute(query).all()
     numbers = [row[0] for row in rows]
-    tags, names = tag_sums(connection, rollup_campaign, numbers), _first_addresses(connection, campaign, numbers)
+    tags, names = tag_sums(connection, rollup_campaign, numbers), first_addresses(connection, campaign, numbers)
     why = _why(connection, _WHY_CAMPAIGN, numbers)
     return {
         number: CampaignRow(
@@ -147,7 +147,8 @@ def tag_sums(connection: Connection, table: Table, numbers: Sequence[int]) -> Ma
     return {number: (int(tags), techniques) for number, tags, techniques in connection.execute(query)}
 
 
-def _first_addresses(connection: Connection, owners: Table, numbers: Sequence[int]) -> Mapping[int, tuple[str, ...]]:
+def first_addresses(connection: Connection, owners: Table, numbers: Sequence[int]) -> Mapping[int, tuple[str, ...]]:
+    """The first :data:`MOST_NAMED` addresses of each of these identities or campaigns, the first seen first."""
     owner = attacker.c.identity_id if owners is identity else identity.c.campaign_id
     place = func.row_number().over(partition_by=owner, order_by=(attacker.c.first_seen, attacker.c.id))
     ranked = (

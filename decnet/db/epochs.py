@@ -25,12 +25,17 @@ RULES = "rules"
 TAGS = "tags"
 """Rises when a backfill has replaced tags; the clusterer, which learns of new ones by message, reads them all again."""
 
+ROLLUPS = "rollups"
+"""Held in share by who adds to roll-ups, alone by who takes from them or folds them. Its number never changes."""
+
 _READ = (
     select(epoch.c.name, epoch.c.value)
-    .where(epoch.c.name.in_((MEMBERSHIP, RULE_FLOOR)))
+    .where(epoch.c.name.in_((MEMBERSHIP, ROLLUPS, RULE_FLOOR)))
     .order_by(epoch.c.name)
     .with_for_update(read=True)
 )
+_MEMBERS = select(epoch.c.value).where(epoch.c.name == MEMBERSHIP).with_for_update(read=True)
+_ALONE = select(epoch.c.value).where(epoch.c.name == ROLLUPS).with_for_update()
 _read_in: WeakKeyDictionary[Transaction, Mapping[str, int]] = WeakKeyDictionary()
 """What transactions that are under way have read: it cannot change for them, and every writer asks twice."""
 
@@ -53,3 +58,12 @@ def begin_epoch(connection: Connection, name: str) -> None:
     if transaction is not None:
         _read_in.pop(transaction, None)
     connection.execute(update(epoch).where(epoch.c.name == name).values(value=epoch.c.value + 1))
+
+
+def hold_rollups(connection: Connection) -> None:
+    """Wait for the writers of tags, and hold back new ones until this transaction ends: what is counted now stays so.
+
+    To be called before anything else of the transaction holds a roll-up. Who belongs to whom stays, too.
+    """
+    connection.execute(_MEMBERS)
+    connection.execute(_ALONE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -10,7 +11,7 @@ from sqlalchemy import select, tuple_
 from decnet.db.dialect import dialect_of
 from decnet.db.tables import event as event_table
 from decnet.db.tables import session
-from decnet.models.event import COMMAND, PAYLOAD_TYPES, CommandPayload, Payload, SourceKind
+from decnet.models.event import COMMAND, PAYLOAD_TYPES, CommandPayload, EventId, Payload, SourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
     from decnet.db.actors import SessionRow
     from decnet.models.actor import SessionUuid
-    from decnet.models.event import Event, EventId
+    from decnet.models.event import Event
+    from decnet.models.event_batch import EventBatch
 
 
 class StoredEvent(msgspec.Struct, frozen=True, gc=False):
@@ -34,32 +36,20 @@ class StoredEvent(msgspec.Struct, frozen=True, gc=False):
 
 _COLUMNS = ("id", "session_id", "observed_at", "seq", "source_kind", "payload")
 _EVENTS_OF_SESSIONS = """
-SELECT session_id, id, observed_at, seq, source_kind, payload FROM event WHERE session_id IN ({places})
-ORDER BY session_id, observed_at, seq"""
-_encode = msgspec.json.Encoder().encode
+SELECT session_id, id, observed_at, seq, source_kind, payload FROM event
+WHERE session_id IN ({places}) AND source_kind IN (%s) ORDER BY session_id, observed_at, seq"""
 _DECODERS = {kind: msgspec.json.Decoder(payload) for kind, payload in PAYLOAD_TYPES.items()}
 
 
-def insert_events(
-    connection: Connection, events: Iterable[Event], sessions: Mapping[SessionUuid, SessionRow]
-) -> list[Event]:
-    """Store ``events``; returns those that were not stored before, each once, in the order given."""
-    unique = {event.id: event for event in events}
-    rows = [
-        (
-            event.id,
-            sessions[event.session_id].id,
-            event.observed_at,
-            event.seq,
-            event.source_kind,
-            _encode(event.payload).decode(),
-        )
-        for event in unique.values()
-    ]
-    added = dialect_of(connection).insert_new(connection, event_table, ("id",), _COLUMNS, sorted(rows))
-    if len(added) == len(unique):
-        return list(unique.values())
-    return [event for key, event in unique.items() if (key,) in added]
+def insert_events(connection: Connection, batch: EventBatch, sessions: Mapping[SessionUuid, SessionRow]) -> EventBatch:
+    """Store the events of ``batch``; returns those that were not stored before, in the order given."""
+    numbers = [sessions[place.session_id].id for place in batch.places]
+    rows = [(key, numbers[place], at, seq, kind, payload) for key, place, at, seq, kind, payload in batch.rows]
+    rows.sort(key=itemgetter(0))
+    added = dialect_of(connection).insert_new(connection, event_table, ("id",), _COLUMNS, rows)
+    if len(added) == len(rows):
+        return batch
+    return batch.only({EventId(key) for (key,) in added})
 
 
 def any_stored(connection: Connection, ids: Sequence[EventId]) -> bool:
@@ -99,11 +89,12 @@ def events_of_sessions(
     connection: Connection, ids: Iterable[int], kinds: Iterable[SourceKind]
 ) -> dict[int, list[StoredEvent]]:
     """The stored events of these kinds of each session, in order of (observed_at, seq)."""
-    wanted = frozenset(kinds)
     found: dict[int, list[StoredEvent]] = {}
-    rows = dialect_of(connection).rows_with(connection, _EVENTS_OF_SESSIONS, list(ids))
-    for number, key, observed_at, seq, kind, text in rows:
-        if kind in wanted:
-            payload = _DECODERS[kind].decode(text)
-            found.setdefault(number, []).append(StoredEvent(key, observed_at, seq, kind, payload))
+    known = sorted(PAYLOAD_TYPES.keys() & frozenset(kinds))  # names of our own, so they may stand in the statement
+    if not known:
+        return found
+    sql = _EVENTS_OF_SESSIONS % ", ".join(f"'{kind}'" for kind in known)
+    for number, key, observed_at, seq, kind, text in dialect_of(connection).rows_with(connection, sql, list(ids)):
+        payload = _DECODERS[kind].decode(text)
+        found.setdefault(number, []).append(StoredEvent(key, observed_at, seq, kind, payload))
     return found

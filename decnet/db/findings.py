@@ -108,8 +108,13 @@ def service_key(attacker_uuid: AttackerUuid, decoy: str, service: str) -> bytes:
     return attacker_uuid + blake2b(f"{decoy}\0{service}".encode(), digest_size=16).digest()
 
 
-def write_findings(connection: Connection, findings: Iterable[Finding]) -> None:
-    """Store each finding at its highest revision; the actors are stored already."""
+def write_findings(
+    connection: Connection, findings: Iterable[Finding], numbers: Mapping[SessionUuid, int] | None = None
+) -> None:
+    """Store each finding at its highest revision; the actors are stored already.
+
+    ``numbers`` are the integers of sessions that need not be looked up.
+    """
     newest: dict[str, Finding] = {}
     for one in findings:
         known = newest.get(one.source_id)
@@ -118,7 +123,7 @@ def write_findings(connection: Connection, findings: Iterable[Finding]) -> None:
     dialect = dialect_of(connection)
     attackers = _ids(connection, "attacker", {one.attacker_uuid for one in newest.values()})
     identities = _ids(connection, "identity", {one.identity_uuid for one in newest.values()})
-    sessions = _ids(connection, "session", {one.session_id for one in newest.values()})
+    sessions = _ids(connection, "session", {one.session_id for one in newest.values()}, numbers)
     rows = [
         (
             name,
@@ -259,8 +264,14 @@ def end_sessions(connection: Connection, ended: Iterable[tuple[SessionUuid, int 
         connection.execute(write, rows)
 
 
-def _ids(connection: Connection, table: str, uuids: Iterable[bytes | None]) -> dict[bytes | None, int]:
-    """The integers of stored actors."""
-    wanted = sorted(uuid for uuid in set(uuids) if uuid is not None)
+def _ids(
+    connection: Connection, table: str, uuids: Iterable[bytes | None], known: Mapping[SessionUuid, int] | None = None
+) -> dict[bytes | None, int]:
+    """The integers of stored actors; those that are ``known`` are not looked up."""
+    found: dict[bytes | None, int] = {}
+    if known is not None:
+        found.update(known.items())
+    wanted = sorted(uuid for uuid in set(uuids) if uuid is not None and uuid not in found)
     sql = f"SELECT uuid, id FROM {table} WHERE uuid IN ({{places}})"  # noqa: S608 - a name of ours
-    return dict(dialect_of(connection).rows_with(connection, sql, wanted))
+    found.update(dialect_of(connection).rows_with(connection, sql, wanted))
+    return found

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import func, select
 
-from decnet.db.dialect import dialect_of
-from decnet.db.rollups import SUMS, US_PER_HOUR, Cell
+from decnet.db.dialect import Merged
+from decnet.db.rollups import US_PER_HOUR, Cell, Cells, add_to
 from decnet.db.tables import rule_fires
 
 if TYPE_CHECKING:
@@ -40,19 +40,22 @@ class Fires(NamedTuple):
     last_seen: int
 
 
-def add_fires(connection: Connection, tags: Iterable[TTPTag], shard: int) -> None:
-    """Count new tags; ``shard`` is the writer's own part of the sums."""
-    cells: dict[tuple[int, str, int], Cell] = {}
+def fires_of(tags: Iterable[TTPTag], shard: int) -> Merged:
+    """What new ``tags`` add; ``shard`` is the writer's own part of the sums."""
+    by_hour: Cells = {}
     for tag in tags:
         at, confidence = tag.observed_at, tag.confidence
-        for hour in (at // US_PER_HOUR, ALL_TIME):
-            cell = cells.get((hour, tag.rule_id, shard))
-            if cell is None:
-                cells[hour, tag.rule_id, shard] = Cell(1, confidence, at, at)
-            else:
-                cell.add(1, confidence, at, at)
-    rows = [(*key, *cells[key].values()) for key in sorted(cells)]
-    dialect_of(connection).merge(connection, rule_fires, _KEYS, SUMS, rows)
+        key = (at // US_PER_HOUR, tag.rule_id, shard)
+        cell = by_hour.get(key)
+        if cell is None:
+            by_hour[key] = Cell(1, confidence, at, at)
+        else:
+            cell.add(1, confidence, at, at)
+    in_all: Cells = {}
+    for (_, rule, _), cell in by_hour.items():
+        add_to(in_all, (ALL_TIME, rule, shard), cell)
+    cells = in_all | by_hour
+    return Merged(rule_fires, _KEYS, [(*key, *cells[key].values()) for key in sorted(cells)])
 
 
 def fires_of_rules(connection: Connection, *, now: int) -> dict[str, Fires]:

@@ -6,6 +6,7 @@ tell which topics a consumer reads. Bodies are read last and only where they are
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -31,6 +32,17 @@ _BODIES = (
     select(outbox.c.id, outbox.c.topic, outbox.c.partition, outbox.c.body, outbox.c.created_at)
     .where(outbox.c.id.in_(bindparam("numbers", expanding=True)))
     .order_by(outbox.c.id)
+)
+_NEXT_OF_TOPIC = (
+    select(outbox.c.created_at)
+    .where(outbox.c.partition == bus_position.c.partition, outbox.c.id > bus_position.c.position)
+    .where(outbox.c.topic == bindparam("topic"))
+    .order_by(outbox.c.id)
+    .limit(1)
+    .scalar_subquery()
+)
+_OLDEST_OF_TOPIC = select(func.min(_NEXT_OF_TOPIC)).where(
+    bus_position.c.consumer.in_(bindparam("readers", expanding=True))
 )
 _MOVE = (
     update(bus_position)
@@ -106,11 +118,18 @@ def forget_places(connection: Connection, consumer: str) -> None:
 
 
 def next_messages(
-    connection: Connection, partition: int, position: int, takes: Callable[[str], bool], limit: int
+    connection: Connection,
+    partition: int,
+    position: int,
+    takes: Callable[[str], bool],
+    limit: int,
+    *,
+    most_bytes: int,
 ) -> tuple[list[StoredMessage], int]:
-    """Up to ``limit`` messages behind ``position`` whose topic is taken, and the last number that was looked at.
+    """The first messages behind ``position`` whose topic is taken, and the last number that was looked at.
 
-    That number is ``position`` when there is nothing more; there may be more when it is not.
+    They are up to ``limit``, and end with the one that reaches ``most_bytes``. That number is ``position`` when there
+    is nothing more; there may be more when it is not.
     """
     wanted: list[int] = []
     for number, topic in connection.exec_driver_sql(_AHEAD, (partition, position, _LOOK_AHEAD)):
@@ -119,18 +138,23 @@ def next_messages(
             wanted.append(number)
             if len(wanted) == limit:
                 break
-    return stored_messages(connection, wanted), position
+    found = stored_messages(connection, wanted, most_bytes=most_bytes)
+    return found, found[-1].id if len(found) < len(wanted) else position
 
 
-def stored_messages(connection: Connection, numbers: list[int]) -> list[StoredMessage]:
-    """The messages with these numbers, in order."""
+def stored_messages(connection: Connection, numbers: list[int], *, most_bytes: float = math.inf) -> list[StoredMessage]:
+    """The messages with these numbers, in order, up to the one that reaches ``most_bytes``."""
+    found: list[StoredMessage] = []
     if not numbers:
-        return []
-    rows = connection.execute(_BODIES, {"numbers": numbers})
-    return [
-        StoredMessage(number, Message(topic, partition, _decode(body)), created_at)
-        for number, topic, partition, body, created_at in rows
-    ]
+        return found
+    size = 0
+    with connection.execute(_BODIES, {"numbers": numbers}) as rows:
+        for number, topic, partition, body, created_at in rows:
+            found.append(StoredMessage(number, Message(topic, partition, _decode(body)), created_at))
+            size += len(body)
+            if size >= most_bytes:
+                break
+    return found
 
 
 def topics_after(connection: Connection, position: int, limit: int) -> list[tuple[int, str, int]]:
@@ -157,6 +181,14 @@ def waiting(connection: Connection, consumer: str, takes: Callable[[str], bool])
     if oldest is None:
         return count, None
     return count, connection.execute(select(columns.created_at).where(columns.id == oldest)).scalar_one()
+
+
+def oldest_unread(connection: Connection, topic: str, reads: Callable[[tuple[str, ...]], bool]) -> int | None:
+    """When the oldest message of ``topic`` was written (µs UTC) that a consumer which ``reads`` it has not passed."""
+    known = select(bus_position.c.consumer, func.max(bus_position.c.topics)).group_by(bus_position.c.consumer)
+    readers = [name for name, topics in connection.execute(known) if reads(tuple(topics.split()))]
+    oldest: int | None = connection.execute(_OLDEST_OF_TOPIC, {"readers": readers, "topic": topic}).scalar_one()
+    return oldest
 
 
 def has_readers(connection: Connection) -> bool:

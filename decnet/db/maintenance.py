@@ -12,7 +12,7 @@ from sqlalchemy import delete, exists, select
 
 from decnet.db.actors import Actors
 from decnet.db.dialect import dialect_of
-from decnet.db.epochs import MEMBERSHIP, begin_epoch
+from decnet.db.epochs import MEMBERSHIP, begin_epoch, hold_rollups
 from decnet.db.fires import ALL_TIME
 from decnet.db.leases import delete_old_leases
 from decnet.db.rollups import FLEET, FOLDED, SUMS, US_PER_DAY, US_PER_HOUR
@@ -22,6 +22,7 @@ from decnet.db.tables import (
     event,
     identity,
     rollup_fleet_hour,
+    rollup_fleet_tactic,
     rule_fires,
     session,
     tag,
@@ -71,13 +72,15 @@ def purge_attacker(database: Database, address: str, *, on_step: Callable[[int],
 
 
 def drop_old_hours(database: Database, *, now: int) -> int:
-    """Delete sums per hour beyond :data:`HOURS_KEPT_DAYS` before ``now`` (µs); returns the number of the fleet's."""
+    """Delete sums per hour beyond :data:`HOURS_KEPT_DAYS` before ``now`` (µs); returns the number by technique."""
     oldest = (now - HOURS_KEPT_DAYS * US_PER_DAY) // US_PER_HOUR
-    fleet, fires = rollup_fleet_hour, rule_fires
+    uses, tactics, fires = rollup_fleet_hour, rollup_fleet_tactic, rule_fires
 
     def work(connection: Connection) -> int:
         connection.execute(delete(fires).where(fires.c.hour > ALL_TIME, fires.c.hour < oldest))
-        return connection.execute(delete(fleet).where(fleet.c.hour < oldest)).rowcount
+        dropped = connection.execute(delete(uses).where(uses.c.hour < oldest)).rowcount
+        connection.execute(delete(tactics).where(tactics.c.hour < oldest))
+        return dropped
 
     return database.write(work)
 
@@ -94,6 +97,7 @@ def fold_fleet_shards(database: Database) -> int:
 
 def fold_shards(connection: Connection) -> int:
     """One step of :func:`fold_fleet_shards`."""
+    hold_rollups(connection)
     return sum(_fold(connection, table) for table in (*FLEET, rule_fires))
 
 

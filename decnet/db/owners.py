@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from sqlalchemy import func, select
 
-from decnet.db.tables import attacker, campaign, identity, session, ttp
+from decnet.db.tables import attacker, campaign, identity, sensor, session, ttp
 from decnet.models.actor import CampaignUuid, IdentityUuid
 
 if TYPE_CHECKING:
@@ -34,6 +34,18 @@ def owner_in_force(connection: Connection, wanted: TagFilter) -> TagFilter | Non
 def stored_releases(connection: Connection) -> list[str]:
     """Every release of ATT&CK in which tags were stored."""
     return list(connection.execute(select(ttp.c.attack_release).distinct().order_by(ttp.c.attack_release)).scalars())
+
+
+def stored_uses(connection: Connection) -> list[tuple[str, str]]:
+    """Every release and technique, or sub-technique, in which tags were stored."""
+    of = ttp.c
+    rows = connection.execute(select(of.attack_release, of.technique_id, of.sub_technique_id).distinct())
+    return [(release, sub or technique) for release, technique, sub in rows]
+
+
+def stored_decoys(connection: Connection) -> list[str]:
+    """Every name of a decoy or sensor."""
+    return list(connection.execute(select(sensor.c.name)).scalars())
 
 
 def _head(connection: Connection, table: Table, uuid: bytes) -> bytes | None:

@@ -1,16 +1,18 @@
 """Sums over tags, kept in the same transaction as the tags: per owner and day, for the fleet per hour, day and in all.
 
+The fleet's hours are kept twice: by technique, and by tactic, which is how activity is read.
+
 Adding is cheap: every writer joins its sums with what is stored. Taking away (a tag was superseded or deleted) recounts
-the cells that it touched: the stored rows of a cell are removed *first*, which waits for writers that hold them, and
-then its tags are counted; a writer that comes later adds its part to the new row. Fleet sums are counted anew only
+the cells that it touched, while nobody adds to roll-ups: a part of the fleet's sums that a writer stored between the
+removal of the old parts and the count of the tags would be counted twice. Fleet sums are counted anew only
 where the removed tags held a first, a last or a greatest value; else their number is subtracted. Those over all time
-are then counted from those per day.
+are then counted from those per day, those by tactic from those by technique.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import and_, case, delete, false, func, or_, select
@@ -24,9 +26,11 @@ from decnet.db.tables import (
     rollup_fleet,
     rollup_fleet_day,
     rollup_fleet_hour,
+    rollup_fleet_tactic,
     rollup_identity,
     rollup_session,
     tag,
+    ttp,
 )
 from decnet.models.tag import BAND_EDGES, confidence_band
 
@@ -43,7 +47,7 @@ US_PER_DAY = 24 * US_PER_HOUR
 
 FOLDED = 0
 """The shard into which the parts of writers are folded."""
-FLEET = (rollup_fleet_hour, rollup_fleet_day, rollup_fleet)
+FLEET = (rollup_fleet_hour, rollup_fleet_tactic, rollup_fleet_day, rollup_fleet)
 """Those of the whole fleet, in parts."""
 TABLES = (rollup_attacker, rollup_session, rollup_identity, rollup_campaign, *FLEET)
 """In the order in which they are written."""
@@ -57,14 +61,8 @@ SUMS = {
 """The sums of a cell, and how they grow."""
 
 
-class Counted(NamedTuple):
-    """What roll-ups need of a stored tag."""
-
-    anchor: Anchor
-    observed_at: int
-    source_kind: str
-    ttp_id: int
-    confidence: float
+Counted = tuple["Anchor", int, str, int, float]
+"""What roll-ups need of a stored tag: its owners, observed_at, source_kind, ttp_id and confidence."""
 
 
 class Cell(msgspec.Struct, gc=False):
@@ -94,39 +92,40 @@ Key = tuple[Any, ...]
 Cells = dict[Key, Cell]
 
 
-def sums_of(tags: Iterable[Counted], shard: int) -> list[Merged]:
+def sums_of(tags: Iterable[Counted], tactics: Mapping[int, str], shard: int) -> list[Merged]:
     """What ``tags`` add to every roll-up, tables and keys in one order so that writers never wait in a circle.
 
-    ``shard`` is the writer's own part of the fleet's sums.
+    ``tactics`` has the tactic of each technique use. ``shard`` is the writer's own part of the fleet's sums.
     """
     return [
         Merged(table, _KEYS[table], [(*key, *cells[key].values()) for key in sorted(cells)])
-        for table, cells in cells_of(tags, shard).items()
+        for table, cells in cells_of(tags, tactics, shard).items()
     ]
 
 
 def add_to_rollups(connection: Connection, sums: Sequence[Merged]) -> None:
-    """Join :func:`sums_of` new tags with what is stored."""
+    """Join sums over new tags with what is stored."""
     dialect_of(connection).merge_all(connection, SUMS, sums)
 
 
-def cells_of(tags: Iterable[Counted], shard: int) -> Mapping[Table, Cells]:
+def cells_of(tags: Iterable[Counted], tactics: Mapping[int, str], shard: int) -> Mapping[Table, Cells]:
     """The sums that ``tags`` make, per roll-up in the order in which roll-ups are written."""
     sums: dict[Table, Cells] = {table: {} for table in TABLES}
-    by_attacker, by_session, by_identity, by_campaign, by_hour, by_day, by_use = sums.values()
+    by_attacker, by_session, by_identity, by_campaign, by_hour, by_tactic, by_day, by_use = sums.values()
     for (anchor, hour, kind, use, band), cell in _finest(tags).items():
         session_id, attacker_id, identity_id, campaign_id, decky_id = anchor
-        day, values = hour // 24, cell.values()
+        day = hour // 24
         if attacker_id is not None:
-            _add(by_attacker, (attacker_id, day, use, band), values)
+            add_to(by_attacker, (attacker_id, day, use, band), cell)
         if session_id is not None:
-            _add(by_session, (session_id, day, use, band), values)
-        _add(by_identity, (identity_id, day, use, band), values)
-        _add(by_campaign, (campaign_id, day, use, band), values)
-        _add(by_hour, (hour, shard, use, band), values)
-        _add(by_day, (day, decky_id, kind, shard, use, band), values)
-    for (_, _, use, band), cell in by_hour.items():
-        _add(by_use, (shard, use, band), cell.values())
+            add_to(by_session, (session_id, day, use, band), cell)
+        add_to(by_identity, (identity_id, day, use, band), cell)
+        add_to(by_campaign, (campaign_id, day, use, band), cell)
+        add_to(by_hour, (hour, shard, use, band), cell)
+        add_to(by_day, (day, decky_id, kind, shard, use, band), cell)
+    for (hour, _, use, band), cell in by_hour.items():
+        add_to(by_tactic, (hour, tactics[use], shard, band), cell)
+        add_to(by_use, (shard, use, band), cell)
     return sums
 
 
@@ -147,17 +146,22 @@ def _finest(tags: Iterable[Counted]) -> Cells:
     return cells
 
 
-def _add(cells: Cells, key: Key, values: tuple[int, float, int, int]) -> None:
+def add_to(cells: Cells, key: Key, cell: Cell) -> None:
+    """Join ``cell`` with the one at ``key``."""
     known = cells.get(key)
     if known is None:
-        cells[key] = Cell(*values)
+        cells[key] = Cell(cell.number, cell.most, cell.first, cell.last)
     else:
-        known.add(*values)
+        known.add(cell.number, cell.most, cell.first, cell.last)
 
 
 def take_from_rollups(connection: Connection, tags: Sequence[Counted], shard: int) -> None:
-    """Bring every roll-up that counted ``tags`` in line with the tags that are still stored and not superseded."""
-    cells = cells_of(tags, shard)
+    """Bring every roll-up that counted ``tags`` in line with the tags that are still stored and not superseded.
+
+    The caller holds the roll-ups alone (:func:`decnet.db.epochs.hold_rollups`).
+    """
+    tactics = dict(connection.execute(select(ttp.c.id, ttp.c.tactic)).all())
+    cells = cells_of(tags, tactics, shard)
     attackers = {anchor.session_id: anchor.attacker_id for anchor, *_ in tags}
     _recount(connection, rollup_attacker, cells, lambda owner: tag.c.attacker_id == owner)
     _recount(
@@ -199,7 +203,7 @@ def recount_identities(connection: Connection, identities: Sequence[int]) -> Non
     sums: Cells = {}
     for identity_id, at, ttp_id, confidence in connection.execute(own):
         key = (identity_id, at // US_PER_DAY, ttp_id, confidence_band(confidence))
-        _add(sums, key, (1, confidence, at, at))
+        add_to(sums, key, Cell(1, confidence, at, at))
     _add_rows(connection, table, [(*key, *sums[key].values()) for key in sorted(sums)])
 
 
@@ -232,7 +236,8 @@ def _recount(
     for owner, day, ttp_id, band in cells:
         wanted[owner, int(day)].add((int(ttp_id), int(band)))
     for (owner, day), keys in wanted.items():
-        rows = [(day, *row) for row in connection.execute(_tags_summed(tags_of(owner), day * US_PER_DAY, US_PER_DAY))]
+        own = _tags_summed(day * US_PER_DAY, US_PER_DAY, tags_of(owner), by=(tag.c.ttp_id, _BAND))
+        rows = [(day, *row) for row in connection.execute(own)]
         if parts_of is not None:
             rows += map(tuple, connection.execute(parts_of(owner, day)))
         _add_rows(connection, table, [(owner, *row) for row in rows if row[1:3] in keys])
@@ -255,39 +260,46 @@ def _take_from_fleet(connection: Connection, table: Table, taken: Cells) -> None
             lessened.append((*key, -cell.number, most, first, last))
             continue
         connection.execute(delete(table).where(here))
-        head = tuple(values[name] if name != "shard" else FOLDED for name in _KEYS[table])[:-2]
-        rows = connection.execute(_fleet_summed(values))
-        _add_rows(connection, table, [(*head, *row) for row in rows if row.band == values["band"]])
+        sums = connection.execute(_fleet_summed(values)).one()
+        if sums[0]:
+            _add_rows(connection, table, [(*key[:place], FOLDED, *key[place + 1 :], *sums)])
     _add_rows(connection, table, lessened)
 
 
 def _fleet_summed(key: Mapping[str, Any]) -> Select[Any]:
-    """(ttp_id, band, sums) of what one cell of the fleet counts: the days of one over all time, else its tags."""
-    if "hour" not in key and "day" not in key:
-        return _days_summed(key["ttp_id"], key["band"])
+    """(count, max_confidence, first_seen, last_seen) of what one cell of the fleet counts: its tags, or sums of them.
+
+    The hours by technique and the days are in line by the time at which others are counted from them.
+    """
+    if "tactic" in key:
+        uses = select(ttp.c.id).where(ttp.c.tactic == key["tactic"])
+        of = rollup_fleet_hour
+        return _sums_summed(of, of.c.hour == key["hour"], of.c.ttp_id.in_(uses), of.c.band == key["band"])
+    wanted = (tag.c.ttp_id == key["ttp_id"], key["band"] == _BAND)
     if "hour" in key:
-        return _tags_summed(tag.c.ttp_id == key["ttp_id"], key["hour"] * US_PER_HOUR, US_PER_HOUR)
-    wanted = and_(
-        tag.c.ttp_id == key["ttp_id"], tag.c.decky_id == key["decky_id"], tag.c.source_kind == key["source_kind"]
-    )
-    return _tags_summed(wanted, key["day"] * US_PER_DAY, US_PER_DAY)
+        return _tags_summed(key["hour"] * US_PER_HOUR, US_PER_HOUR, *wanted)
+    if "day" in key:
+        place = (tag.c.decky_id == key["decky_id"], tag.c.source_kind == key["source_kind"])
+        return _tags_summed(key["day"] * US_PER_DAY, US_PER_DAY, *wanted, *place)
+    days = rollup_fleet_day
+    return _sums_summed(days, days.c.ttp_id == key["ttp_id"], days.c.band == key["band"])
 
 
-def _tags_summed(wanted: ColumnElement[bool], start: int, length: int) -> Select[Any]:
-    """(ttp_id, band, count, max_confidence, first_seen, last_seen) of the tags in ``length`` µs from ``start``."""
+def _tags_summed(
+    start: int, length: int, *wanted: ColumnElement[bool], by: Sequence[ColumnElement[int]] = ()
+) -> Select[Any]:
+    """(count, max_confidence, first_seen, last_seen) of the tags in force in ``length`` µs, per ``by``."""
     sums = (func.count(), func.max(tag.c.confidence), func.min(tag.c.observed_at), func.max(tag.c.observed_at))
-    return (
-        select(tag.c.ttp_id, _BAND.label("band"), *sums)
-        .where(tag.c.observed_at >= start, tag.c.observed_at < start + length, tag.c.superseded.is_(False), wanted)
-        .group_by(tag.c.ttp_id, _BAND)
-    )
+    within = (tag.c.observed_at >= start, tag.c.observed_at < start + length)
+    query: Select[*tuple[Any, ...]] = select(*by, *sums)
+    return query.where(*within, tag.c.superseded.is_(False), *wanted).group_by(*by)
 
 
-def _days_summed(ttp_id: int, band: int) -> Select[Any]:
-    """The same of one technique use and band over all days, which are in line by now."""
-    of = rollup_fleet_day.c
+def _sums_summed(table: Table, *wanted: ColumnElement[bool]) -> Select[Any]:
+    """The same of the rows of a roll-up."""
+    of = table.c
     sums = (func.sum(of.count), func.max(of.max_confidence), func.min(of.first_seen), func.max(of.last_seen))
-    return select(of.ttp_id, of.band, *sums).where(of.ttp_id == ttp_id, of.band == band).group_by(of.ttp_id, of.band)
+    return select(*sums).where(*wanted)
 
 
 def _merged_into(identity_id: int) -> Select[Any]:

@@ -39,6 +39,7 @@ class SessionFilter:
     """Which sessions are wanted: begun in ``[since, until)`` (µs UTC). What is None does not matter."""
 
     attacker: bytes | None = None
+    identity: bytes | None = None
     decoy: str | None = None
     protocol: str | None = None
     since: int | None = None
@@ -146,6 +147,10 @@ def _begun(wanted: SessionFilter) -> list[ColumnElement[bool]]:
         found.append(
             of.attacker_id == select(attacker.c.id).where(attacker.c.uuid == wanted.attacker).scalar_subquery()
         )
+    if wanted.identity is not None:
+        head = func.coalesce(identity.c.merged_into_id, identity.c.id)
+        number = select(head).where(identity.c.uuid == wanted.identity).scalar_subquery()
+        found.append(of.attacker_id.in_(select(attacker.c.id).where(attacker.c.identity_id == number)))
     if wanted.since is not None:
         found.append(of.started_at >= wanted.since)
     if wanted.until is not None:

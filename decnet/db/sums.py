@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+import msgspec
 from sqlalchemy import func, select
 
 from decnet.db.rollups import US_PER_DAY, US_PER_HOUR
@@ -17,6 +17,7 @@ from decnet.db.tables import (
     rollup_fleet,
     rollup_fleet_day,
     rollup_fleet_hour,
+    rollup_fleet_tactic,
     rollup_identity,
     rollup_session,
     sensor,
@@ -28,7 +29,7 @@ from decnet.db.views import band_of, sum_techniques
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import ColumnElement, Table
+    from sqlalchemy import ColumnElement, Select, Table
     from sqlalchemy.engine import Connection
 
     from decnet.models.rollup import TechniqueCount
@@ -40,6 +41,7 @@ Bucket = Literal["hour", "day"]
 
 MOST_HOURS_US = 3 * US_PER_DAY
 """Longer stretches are read by the day."""
+MOST_TECHNIQUE_DAYS = 4_000
 _ACTORS = {"attacker": attacker, "identity": identity, "campaign": campaign, "session": session}
 _SUMS = {
     "attacker": rollup_attacker,
@@ -47,7 +49,7 @@ _SUMS = {
     "campaign": rollup_campaign,
     "session": rollup_session,
 }
-_BUCKETS = {"hour": (rollup_fleet_hour, "hour", US_PER_HOUR), "day": (rollup_fleet_day, "day", US_PER_DAY)}
+_LENGTHS = {"hour": US_PER_HOUR, "day": US_PER_DAY}
 
 
 class Owner(NamedTuple):
@@ -58,14 +60,31 @@ class Owner(NamedTuple):
     uuid: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Activity:
+class Activity(msgspec.Struct, frozen=True, gc=False):
     """Tags of one tactic in the bucket that begins at ``started_at`` (µs UTC)."""
 
     started_at: int
     tactic: str
     count: int
     max_confidence: float
+
+
+class TechniqueDay(msgspec.Struct, frozen=True, gc=False):
+    """Tags of one technique of one owner in the day that begins at ``started_at`` (µs UTC)."""
+
+    started_at: int
+    tactic: str
+    technique_id: str
+    sub_technique_id: str | None
+    count: int
+
+
+class DaySeen(NamedTuple):
+    """First and last time (µs UTC) of the tags of a day, and how many there are."""
+
+    first: int
+    last: int
+    tags: int
 
 
 def owner_of(connection: Connection, scope: Scope, uuid: bytes) -> Owner | None:
@@ -99,9 +118,29 @@ def owner_techniques(connection: Connection, owner: Owner, wanted: TagFilter) ->
 
 def activity(connection: Connection, wanted: TagFilter, bucket: Bucket) -> list[Activity]:
     """Tags of the fleet per bucket and tactic, the oldest first; hours do not tell decoys and source kinds apart."""
-    table, label, length = _BUCKETS[bucket]
-    start, total = table.c[label], func.sum(table.c.count)
-    query = (
+    query = _by_tactic(wanted) if bucket == "hour" and wanted.technique is None else _by_use(wanted, bucket)
+    length = _LENGTHS[bucket]
+    with connection.execute(query) as result:
+        rows = result.cursor.fetchall()  # the driver's own tuples: rows are many
+    return [Activity(number * length, tactic, int(count), most) for number, tactic, count, most in rows]
+
+
+def _by_tactic(wanted: TagFilter) -> Select[Any]:
+    """Hours as they are kept by tactic, in the order of their key: no row is sorted or looked up."""
+    table = rollup_fleet_tactic
+    total = func.sum(table.c.count)
+    query = select(table.c.hour, table.c.tactic, total, func.max(table.c.max_confidence))
+    query = query.where(table.c.band >= band_of(wanted.min_confidence), *_when(table, wanted))
+    if wanted.tactic is not None:
+        query = query.where(table.c.tactic == wanted.tactic)
+    key = (table.c.hour, table.c.tactic)
+    return query.group_by(*key).having(total > 0).order_by(*key)
+
+
+def _by_use(wanted: TagFilter, bucket: Bucket) -> Select[Any]:
+    table = rollup_fleet_hour if bucket == "hour" else rollup_fleet_day
+    start, total = table.c[bucket], func.sum(table.c.count)
+    return (
         select(start, ttp.c.tactic, total, func.max(table.c.max_confidence))
         .select_from(table.join(ttp, ttp.c.id == table.c.ttp_id))
         .where(table.c.band >= band_of(wanted.min_confidence))
@@ -110,8 +149,26 @@ def activity(connection: Connection, wanted: TagFilter, bucket: Bucket) -> list[
         .having(total > 0)
         .order_by(start, ttp.c.tactic)
     )
-    rows = connection.execute(query)
-    return [Activity(number * length, tactic, int(count), most) for number, tactic, count, most in rows]
+
+
+def owner_activity(connection: Connection, owner: Owner, wanted: TagFilter) -> list[TechniqueDay]:
+    """Tags of one owner per day and technique: those of its newest days, :data:`MOST_TECHNIQUE_DAYS` at most."""
+    table = _SUMS[owner.scope]
+    use = (ttp.c.tactic, ttp.c.technique_id, ttp.c.sub_technique_id)
+    query = (
+        select(table.c.day, *use, func.sum(table.c.count))
+        .select_from(table.join(ttp, ttp.c.id == table.c.ttp_id))
+        .where(table.c.band >= band_of(wanted.min_confidence), table.c.count > 0)
+        .where(_owned(table, owner), *_what(table, wanted), *_when(table, wanted))
+        .group_by(table.c.day, *use)
+        .order_by(table.c.day.desc(), *use)
+        .limit(MOST_TECHNIQUE_DAYS)
+    )
+    rows = connection.execute(query).all()
+    return [
+        TechniqueDay(day * US_PER_DAY, tactic, technique, sub or None, int(count))
+        for day, tactic, technique, sub, count in reversed(rows)
+    ]
 
 
 def last_seen(connection: Connection) -> int | None:
@@ -122,15 +179,15 @@ def last_seen(connection: Connection) -> int | None:
 
 def days_seen(
     connection: Connection, owner: Owner | None, wanted: TagFilter, *, until: int, limit: int
-) -> list[tuple[int, int]]:
-    """First and last time (µs UTC) of wanted tags within each day before ``until``, the newest ``limit`` days first.
+) -> list[DaySeen]:
+    """Wanted tags within each day before ``until``, the newest ``limit`` days first.
 
-    Times lie within the bands of the floor, so that a day may have no tag at or above it.
+    Sums are those of the bands of the floor, so that a day may have no tag at or above it.
     """
     table = _SUMS[owner.scope] if owner is not None else rollup_fleet_day
     whose = [_owned(table, owner)] if owner is not None else list(_where_seen(table, wanted))
     query = (
-        select(func.min(table.c.first_seen), func.max(table.c.last_seen))
+        select(func.min(table.c.first_seen), func.max(table.c.last_seen), func.sum(table.c.count))
         .where(*whose, *_what(table, wanted), *_when(table, wanted))
         .where(table.c.band >= band_of(wanted.min_confidence), table.c.day <= (until - 1) // US_PER_DAY)
         .where(table.c.count > 0)
@@ -138,7 +195,7 @@ def days_seen(
         .order_by(table.c.day.desc())
         .limit(limit)
     )
-    return [(first, last) for first, last in connection.execute(query)]
+    return [DaySeen(first, last, int(count)) for first, last, count in connection.execute(query)]
 
 
 def _fleet_table(connection: Connection, wanted: TagFilter) -> Table:

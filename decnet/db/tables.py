@@ -75,7 +75,7 @@ def _table(name: str, *columns: SchemaItem, numbered: bool = False) -> Table:
     return Table(name, metadata, *columns, **OPTIONS, **kind)
 
 
-_OF_IDENTITY = text("identity_id IS NOT NULL")  # one tag in thousands; MariaDB has no partial indexes
+_OF_IDENTITY = text("identity_id IS NOT NULL")  # one tag or finding in thousands; MariaDB has no partial indexes
 
 
 def _id() -> Column[int]:
@@ -195,11 +195,17 @@ def _rollup(name: str, *keys: Column[object]) -> Table:
         *keys,
         Column("ttp_id", BigKey, nullable=False),
         Column("band", SmallInteger, nullable=False),
+        *_sums(),
+        PrimaryKeyConstraint(*labels, "ttp_id", "band"),
+    )
+
+
+def _sums() -> tuple[Column[object], ...]:
+    return (
         Column("count", BigInteger, nullable=False),
         Column("max_confidence", Double, nullable=False),
         Column("first_seen", BigInteger, nullable=False),
         Column("last_seen", BigInteger, nullable=False),
-        PrimaryKeyConstraint(*labels, "ttp_id", "band"),
     )
 
 
@@ -211,6 +217,10 @@ def _day() -> Column[object]:
     return Column("day", Integer, nullable=False)  # days since 1970
 
 
+def _hour() -> Column[object]:
+    return Column("hour", Integer, nullable=False)  # hours since 1970
+
+
 def _shard() -> Column[object]:
     """Which writer's part of the sum: many writers would wait for one row. Parts are folded into 0."""
     return Column("shard", SmallInteger, nullable=False)
@@ -220,7 +230,16 @@ rollup_attacker = _rollup("rollup_attacker", _owner("attacker"), _day())
 rollup_session = _rollup("rollup_session", _owner("session"), _day())
 rollup_identity = _rollup("rollup_identity", _owner("identity"), _day())
 rollup_campaign = _rollup("rollup_campaign", _owner("campaign"), _day())
-rollup_fleet_hour = _rollup("rollup_fleet_hour", Column("hour", Integer, nullable=False), _shard())  # hours since 1970
+rollup_fleet_hour = _rollup("rollup_fleet_hour", _hour(), _shard())
+rollup_fleet_tactic = _table(
+    "rollup_fleet_tactic",  # how the hours run: its key is the order in which they are read, so nothing is sorted
+    _hour(),
+    Column("tactic", _text(16), nullable=False),
+    _shard(),
+    Column("band", SmallInteger, nullable=False),
+    *_sums(),
+    PrimaryKeyConstraint("hour", "tactic", "shard", "band"),
+)
 rollup_fleet_day = _rollup(
     "rollup_fleet_day",
     _day(),
@@ -235,10 +254,7 @@ rule_fires = _table(
     Column("hour", Integer, nullable=False),  # hours since 1970; 0 for all time
     Column("rule_id", _text(16), nullable=False),
     _shard(),
-    Column("count", BigInteger, nullable=False),
-    Column("max_confidence", Double, nullable=False),
-    Column("first_seen", BigInteger, nullable=False),
-    Column("last_seen", BigInteger, nullable=False),
+    *_sums(),
     PrimaryKeyConstraint("hour", "rule_id", "shard"),
 )
 
@@ -352,9 +368,10 @@ finding = _table(
     Column("revision", Integer, nullable=False),
     Column("figures", LongText, nullable=False),
     Column("attacker_id", BigKey, ForeignKey("attacker.id", ondelete="CASCADE"), index=True),
-    Column("identity_id", BigKey, ForeignKey("identity.id", ondelete="CASCADE"), index=True),
+    Column("identity_id", BigKey, ForeignKey("identity.id", ondelete="CASCADE")),
     Column("session_id", BigKey),
     Column("decky", _text(255)),
+    Index(None, "identity_id", sqlite_where=_OF_IDENTITY, postgresql_where=_OF_IDENTITY),
     CheckConstraint("attacker_id IS NOT NULL OR identity_id IS NOT NULL", name="anchor"),
 )
 

@@ -43,11 +43,14 @@ def newest_tags(
         days = days_seen(connection, owner, wanted, until=until, limit=_DAYS)
         if not days:
             break
-        for first, last in days:
-            found += _within(connection, wanted, first, min(last + 1, until), after, limit - len(found))
+        for day in days:
+            missing = limit - len(found)
+            step = _FIRST_STEP_US if day.tags > missing else US_PER_DAY  # all of a day that has no more than that
+            end = min(day.last + 1, until)
+            found += _within(connection, wanted, day.first, end, after=after, limit=missing, step=step)
             if len(found) >= limit:
                 break
-        until = days[-1][0] // US_PER_DAY * US_PER_DAY
+        until = days[-1].first // US_PER_DAY * US_PER_DAY
     return found
 
 
@@ -57,12 +60,18 @@ def _is_narrow(wanted: TagFilter) -> bool:
 
 
 def _within(
-    connection: Connection, wanted: TagFilter, first: int, until: int, after: TagKey | None, limit: int
+    connection: Connection,
+    wanted: TagFilter,
+    first: int,
+    until: int,
+    *,
+    after: TagKey | None,
+    limit: int,
+    step: int,
 ) -> list[StoredTag]:
     """The newest in ``[first, until)``, in steps: most often the newest quarter of an hour holds enough of them."""
     found: list[StoredTag] = []
     first = max(first, wanted.since or 0)
-    step = _FIRST_STEP_US
     while until > first and len(found) < limit:
         since = max(first, until - step)
         part = msgspec.structs.replace(wanted, since=since, until=until)

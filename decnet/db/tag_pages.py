@@ -84,6 +84,16 @@ def tag_at(connection: Connection, key: TagKey) -> StoredTag | None:
     return _stored(row) if row is not None else None
 
 
+def tag_of_uuid(connection: Connection, wanted: TagFilter, uuid: bytes) -> StoredTag | None:
+    """The wanted tag of that uuid. Its time is not known, so an index is gone through: for a call now and then."""
+    query = select(tag.c.observed_at).where(tag.c.uuid == uuid, tag.c.created_at >= 0).limit(1)
+    at = connection.execute(query).scalar()
+    if at is None:
+        return None
+    row = connection.execute(_tags(wanted).where(tag.c.observed_at == at, tag.c.uuid == uuid)).one_or_none()
+    return _stored(row) if row is not None else None
+
+
 def tags_at(connection: Connection, keys: Sequence[TagKey]) -> list[StoredTag]:
     """Those of ``keys`` that are stored and in force, in the order of time."""
     found: list[StoredTag] = []

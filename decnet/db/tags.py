@@ -11,8 +11,8 @@ from sqlalchemy import delete, select, tuple_, update
 
 from decnet.db.actors import Anchor
 from decnet.db.dialect import Merge, dialect_of
-from decnet.db.epochs import RULE_FLOOR, begin_epoch, read_epochs
-from decnet.db.fires import add_fires
+from decnet.db.epochs import RULE_FLOOR, begin_epoch, hold_rollups, read_epochs
+from decnet.db.fires import fires_of
 from decnet.db.rollups import Counted, add_to_rollups, sums_of, take_from_rollups
 from decnet.db.tables import rule_floor, ttp
 from decnet.db.tables import tag as tag_table
@@ -20,7 +20,7 @@ from decnet.errors import OutdatedRule
 from decnet.telemetry import span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from sqlalchemy import ColumnElement
     from sqlalchemy.engine import Connection
@@ -67,12 +67,14 @@ class TagWriter:
         self._actors = actors
         self._shard = shard
         self._uses: dict[Use, int] = {}
+        self._tactics: dict[int, str] = {}
         self._floors: dict[str, int] = {}
         self._floor_epoch = -1
 
     def forget(self) -> None:
         """Know nothing: what was learnt in a transaction that failed is not stored."""
         self._uses.clear()
+        self._tactics.clear()
         self._floor_epoch = -1
         self._actors.forget()
 
@@ -92,28 +94,33 @@ class TagWriter:
         ordered = [unique[key] for key in sorted(unique)]
         self._refuse_outdated(connection, ordered)
         anchors = self._actors.anchors_of(connection, ordered)
-        uses = self._use_ids(connection, [_use(tag) for tag in ordered])
-        rows = [_row(tag, anchor, use, now) for tag, anchor, use in zip(ordered, anchors, uses, strict=True)]
-        counted = [
-            Counted(anchor, tag.observed_at, tag.source_kind, use, tag.confidence)
-            for tag, anchor, use in zip(ordered, anchors, uses, strict=True)
-        ]
+        uses = self._use_ids(connection, ordered)
+        rows = _rows(ordered, anchors, uses, now)
         sums: list[Merged] = []  # of all tags, which most often are all new
 
         def count() -> None:
-            sums.extend(sums_of(counted, self._shard))
+            sums.extend(self._sums(ordered, anchors, uses))
 
         with span("db.tags.insert", tags=len(rows)):
             added = dialect_of(connection).insert_new(
                 connection, tag_table, ("observed_at", "uuid"), _COLUMNS, rows, count
             )
-        is_new = [(tag.observed_at, tag.uuid) in added for tag in ordered]
         with span("db.tags.rollups", tags=len(added)):
-            if len(added) < len(ordered) or not sums:
-                sums = sums_of(compress(counted, is_new), self._shard)
-            add_to_rollups(connection, sums)
-            add_fires(connection, compress(ordered, is_new), self._shard)
-        return list(compress(ordered, is_new))
+            new = ordered
+            if len(added) < len(ordered):
+                is_new = [(tag.observed_at, tag.uuid) in added for tag in ordered]
+                new = list(compress(ordered, is_new))
+                sums = self._sums(new, list(compress(anchors, is_new)), list(compress(uses, is_new)))
+            add_to_rollups(connection, sums or self._sums(ordered, anchors, uses))
+        return new
+
+    def _sums(self, tags: Sequence[TTPTag], anchors: Sequence[Anchor], uses: Sequence[int]) -> list[Merged]:
+        """What ``tags`` add to the roll-ups and to the counts of rules."""
+        counted = [
+            (anchor, tag.observed_at, tag.source_kind, use, tag.confidence)
+            for tag, anchor, use in zip(tags, anchors, uses, strict=True)
+        ]
+        return [*sums_of(counted, self._tactics, self._shard), fires_of(tags, self._shard)]
 
     def replace_tags(
         self,
@@ -130,10 +137,12 @@ class TagWriter:
         older tags on these sources are superseded whether or not the new version fires. Rules that did not take part
         keep theirs.
         """
-        added = self.insert_tags(connection, tags, now=now)
         wanted = set(sources)
-        rows = _stored_tags(connection, "tag.observed_at IN ({places})", sorted({at for at, _ in wanted}))
-        old = [row for row in rows if (row[0], row[3]) in wanted and row[4] in versions and row[5] < versions[row[4]]]
+        old = _outdated(connection, wanted, versions)
+        if old:
+            hold_rollups(connection)
+            old = _outdated(connection, wanted, versions)  # as it is now that nobody else writes
+        added = self.insert_tags(connection, tags, now=now)
         for at, uuid, *_ in old:
             where = (tag_table.c.observed_at == at, tag_table.c.uuid == uuid)
             connection.execute(update(tag_table).where(*where).values(superseded=True))
@@ -142,6 +151,7 @@ class TagWriter:
 
     def delete_tags(self, connection: Connection, keys: Sequence[tuple[int, bytes]]) -> int:
         """Delete the tags with these (observed_at, uuid); returns how many of them counted in roll-ups."""
+        hold_rollups(connection)
         rows = _stored_tags(connection, "tag.observed_at IN ({places})", sorted({at for at, _ in keys}))
         wanted = set(keys)
         found = [row for row in rows if (row[0], row[1]) in wanted]
@@ -169,17 +179,22 @@ class TagWriter:
             rows = connection.execute(select(rule_floor.c.rule_id, rule_floor.c.rule_version))
             self._floors = dict(rows.all())
             self._floor_epoch = now
-        old = {tag.rule_id: tag.rule_version for tag in tags if tag.rule_version < self._floors.get(tag.rule_id, 0)}
+        if not self._floors:
+            return
+        versions = {(tag.rule_id, tag.rule_version) for tag in tags}
+        old = {rule: version for rule, version in versions if version < self._floors.get(rule, 0)}
         if old:
             told = ", ".join(f"{rule} v{version} (floor {self._floors[rule]})" for rule, version in sorted(old.items()))
             raise OutdatedRule(f"tags of outdated rules: {told}; load the pack in force and evaluate again")
 
-    def _use_ids(self, connection: Connection, wanted: Sequence[Use]) -> list[int]:
+    def _use_ids(self, connection: Connection, tags: Sequence[TTPTag]) -> list[int]:
+        wanted = [(tag.attack_release, tag.tactic, tag.technique_id, tag.sub_technique_id or "") for tag in tags]
         missing = sorted(set(wanted) - self._uses.keys())
         if missing:
             dialect_of(connection).insert_missing(connection, ttp, _USE_COLUMNS, _USE_COLUMNS, missing)
             for number, *use in connection.execute(select(ttp.c.id, *(ttp.c[name] for name in _USE_COLUMNS))):
                 self._uses[use[0], use[1], use[2], use[3]] = number
+                self._tactics[number] = use[1]
         return [self._uses[use] for use in wanted]
 
 
@@ -190,28 +205,28 @@ def raise_rule_floor(connection: Connection, versions: Mapping[str, int]) -> Non
     dialect_of(connection).merge(connection, rule_floor, ("rule_id",), rules, sorted(versions.items()))
 
 
-def _use(tag: TTPTag) -> Use:
-    return tag.attack_release, tag.tactic, tag.technique_id, tag.sub_technique_id or ""
-
-
-def _row(tag: TTPTag, anchor: Anchor, use: int, now: int) -> tuple[object, ...]:
-    return (
-        tag.observed_at,
-        tag.uuid,
-        tag.source_kind,
-        tag.source_id,
-        anchor.attacker_id,
-        anchor.identity_id if anchor.attacker_id is None else None,
-        anchor.session_id,
-        anchor.decky_id,
-        use,
-        tag.confidence,
-        tag.rule_id,
-        tag.rule_version,
-        tag.superseded,
-        _encode(tag.evidence).decode(),
-        now,
-    )
+def _rows(tags: Sequence[TTPTag], anchors: Sequence[Anchor], uses: Sequence[int], now: int) -> list[tuple[object, ...]]:
+    """The rows of ``tags``, in the order of :data:`_COLUMNS`; in one expression, because tags are many."""
+    return [
+        (
+            tag.observed_at,
+            tag.uuid,
+            tag.source_kind,
+            tag.source_id,
+            attacker_id,
+            identity_id if attacker_id is None else None,
+            session_id,
+            decky_id,
+            use,
+            tag.confidence,
+            tag.rule_id,
+            tag.rule_version,
+            tag.superseded,
+            _encode(tag.evidence).decode(),
+            now,
+        )
+        for tag, (session_id, attacker_id, identity_id, _, decky_id), use in zip(tags, anchors, uses, strict=True)
+    ]
 
 
 def _stored_tags(connection: Connection, where: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -219,6 +234,14 @@ def _stored_tags(connection: Connection, where: str, values: Sequence[Any]) -> l
     return dialect_of(connection).rows_with(connection, _STORED_TAGS + where, values)
 
 
+def _outdated(
+    connection: Connection, sources: Collection[tuple[int, str]], versions: Mapping[str, int]
+) -> list[tuple[Any, ...]]:
+    """Tags that count on these (observed_at, source_id), from versions of rules that are older than ``versions``."""
+    rows = _stored_tags(connection, "tag.observed_at IN ({places})", sorted({at for at, _ in sources}))
+    return [row for row in rows if (row[0], row[3]) in sources and row[4] in versions and row[5] < versions[row[4]]]
+
+
 def _counted_row(row: Sequence[Any]) -> Counted:
     at, _, kind, _, _, _, ttp_id, confidence, *owners = row
-    return Counted(Anchor(*owners), at, kind, ttp_id, confidence)
+    return Anchor(*owners), at, kind, ttp_id, confidence

@@ -46,10 +46,17 @@ class StoredTraits(NamedTuple):
     last_at: int
 
 
-def write_traits(connection: Connection, bodies: Mapping[SessionUuid, bytes]) -> None:
-    """Store these traits in place of earlier ones; a session that is not stored any more is passed over."""
-    dialect = dialect_of(connection)
-    rows = [(number, bodies[uuid]) for uuid, number in dialect.rows_with(connection, _SESSIONS, sorted(bodies))]
+def write_traits(
+    connection: Connection, bodies: Mapping[SessionUuid, bytes], numbers: Mapping[SessionUuid, int] | None = None
+) -> None:
+    """Store these traits in place of earlier ones; a session that is not stored any more is passed over.
+
+    ``numbers`` are the integers of stored sessions that need not be looked up.
+    """
+    dialect, known = dialect_of(connection), numbers or {}
+    rows = [(known[uuid], body) for uuid, body in bodies.items() if uuid in known]
+    missing = sorted(uuid for uuid in bodies if uuid not in known)
+    rows += [(number, bodies[uuid]) for uuid, number in dialect.rows_with(connection, _SESSIONS, missing)]
     dialect.merge(connection, session_traits, ("session_id",), _BODY, sorted(rows))
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from decnet.attribution.sessions import session_changes
 from decnet.bus.topics import CANARY_TRIGGERED, EMAIL_RECEIVED
 from decnet.db.actors import apply_changes
 from decnet.db.bodies import insert_bodies
 from decnet.db.events import insert_events
 from decnet.db.outbox import add_messages
+from decnet.intake.prepared import prepared_events
 from decnet.models.actor import attacker_uuid
 from decnet.models.announcement import canary_triggered, email_received, packed_announcement
 from decnet.models.event import EMAIL, packed_event
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from decnet.db.actors import Actors, SessionRow
+    from decnet.intake.prepared import PreparedEvents
     from decnet.models.actor import SessionUuid
     from decnet.models.event import Event
+    from decnet.models.event_batch import EventBatch
 
 
 class Intake:
@@ -45,16 +47,33 @@ class Intake:
         Counters move by new events only, so that a replay changes nothing. ``now`` (µs UTC) is when they are
         announced.
         """
-        if not events:
-            return [], {}
-        sessions = self._actors.sessions_of(connection, events)
-        new = insert_events(connection, events, sessions)
-        mails = [event for event in new if event.source_kind == EMAIL]
-        insert_bodies(connection, mails)
-        apply_changes(connection, session_changes(new), sessions)
+        batch, sessions = self.store_prepared(connection, prepared_events(events))
+        new = _those_in(batch, events)
         if self._announce:
-            add_messages(connection, [*event_messages(new), *mail_messages(mails), *canary_messages(new)], now=now)
+            mails = mail_messages(event for event in new if event.source_kind == EMAIL)
+            add_messages(connection, [*event_messages(new), *mails, *canary_messages(new)], now=now)
         return new, sessions
+
+    def store_prepared(
+        self, connection: Connection, prepared: PreparedEvents
+    ) -> tuple[EventBatch, Mapping[SessionUuid, SessionRow]]:
+        """Store events without announcing them; returns those that are new: the very batch where all are."""
+        batch = prepared.batch
+        if not batch.rows:
+            return batch, {}
+        sessions = self._actors.sessions_of(connection, batch.first_events())
+        new = insert_events(connection, batch, sessions)
+        insert_bodies(connection, new.of_kind(EMAIL))
+        apply_changes(connection, prepared.changes_by(new), sessions)
+        return new, sessions
+
+
+def _those_in(batch: EventBatch, events: Sequence[Event]) -> list[Event]:
+    """The events of ``batch``, which is of some of ``events``."""
+    if len(batch.rows) == len(events):
+        return list(events)
+    ids = batch.ids()
+    return [event for key, event in {event.id: event for event in events}.items() if key in ids]
 
 
 def event_messages(events: Iterable[Event]) -> Iterator[Message]:

@@ -15,7 +15,9 @@ Scope = Literal["viewer", "admin", "metrics", "sensor"]
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$"
 """Names of accounts: what can be typed, logged and put into a file name without a thought."""
 LABEL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._:@/-]{0,254}$"
-"""Names of keys and sensors."""
+"""Names of keys."""
+SENSOR_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._:@/-]{0,127}$"
+"""Names of sensors: no longer than records may name them, whatever they are read from."""
 
 
 class Account(NamedTuple):

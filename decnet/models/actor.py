@@ -5,11 +5,12 @@ A replay on an empty database gives the same ids, because each is a UUIDv5 over 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import NewType
 from uuid import UUID
+
+import msgspec
 
 from decnet.models.ids import uuid5_bytes, uuid_text
 
@@ -62,8 +63,7 @@ def session_uuid(sensor: str, native_id: str) -> SessionUuid:
     return SessionUuid(uuid5_bytes(_SESSION_NAMESPACE, f"{len(sensor)}:{sensor}{native_id}"))
 
 
-@dataclass(slots=True)
-class SessionChange:
+class SessionChange(msgspec.Struct, array_like=True, gc=False):
     """What a run of events adds to one session: counts, the latest time, and its end where it is among them."""
 
     first_event_at: int

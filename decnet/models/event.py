@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from hashlib import blake2b
 from operator import attrgetter
-from typing import TYPE_CHECKING, Annotated, Literal, NewType
+from typing import Annotated, Literal, NewType
 
 import msgspec
 
 from decnet.models.actor import SessionUuid
 from decnet.models.canary import CanaryFingerprintPayload, CanaryPayload
 from decnet.models.mail import MailPayload, SmtpFigures
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 EventId = NewType("EventId", bytes)
 SourceKind = NewType("SourceKind", str)
@@ -226,7 +223,6 @@ class _EventRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 _pack = msgspec.msgpack.Encoder().encode
 _fields_of = attrgetter(*Event.__struct_fields__)
 _unpack_record = msgspec.msgpack.Decoder(_EventRecord).decode
-_unpack_records = msgspec.msgpack.Decoder(list[_EventRecord]).decode
 _unpack_payload = {kind: msgspec.msgpack.Decoder(payload).decode for kind, payload in PAYLOAD_TYPES.items()}
 
 
@@ -241,19 +237,6 @@ def unpacked_event(data: bytes) -> Event:
     :raises msgspec.MsgspecError: ``data`` is no event of this version.
     """
     return _event_in(_unpack_record(data))
-
-
-def packed_events(events: Iterable[Event]) -> bytes:
-    """``events`` as bytes, all in one: half of the cost of one by one."""
-    return _pack(list(map(_fields_of, events)))
-
-
-def unpacked_events(data: bytes) -> list[Event]:
-    """The events that :func:`packed_events` was given.
-
-    :raises msgspec.MsgspecError: one of them is no event of this version.
-    """
-    return list(map(_event_in, _unpack_records(data)))
 
 
 def _event_in(record: _EventRecord) -> Event:

@@ -26,8 +26,10 @@ _US_PER_SECOND = 1_000_000
 _MS_PER_SECOND = 1_000
 _US_PER_MS = 1_000
 _UTC_LENGTH = len("2026-11-23T01:36:18.612765Z")
+_MINUTE_LENGTH = len("2026-11-23T01:36")
 _SECOND_LENGTH = len("2026-11-23T01:36:18")
-_REMEMBERED_SECONDS = 4096
+_SECONDS = {f":{second:02}": second * _US_PER_SECOND for second in range(60)}
+_REMEMBERED_MINUTES = 4096
 _ABSENT = msgspec.Raw()
 
 
@@ -169,10 +171,11 @@ def observed_at(record: CowrieRecord) -> int | None:
     stamp = record.timestamp
     if isinstance(stamp, str):
         if len(stamp) == _UTC_LENGTH and stamp[-1] == "Z" and stamp[_SECOND_LENGTH] == ".":
-            second = _epoch_second(stamp[:_SECOND_LENGTH])
+            minute = _minute(stamp[:_MINUTE_LENGTH])
+            second = _SECONDS.get(stamp[_MINUTE_LENGTH:_SECOND_LENGTH])
             fraction = stamp[_SECOND_LENGTH + 1 : -1]
-            if second is not None and fraction.isdecimal():
-                return second * _US_PER_SECOND + int(fraction)
+            if minute is not None and second is not None and fraction.isdecimal():
+                return minute + second + int(fraction)
         if stamp:
             return parsed_time(stamp)
     elif stamp:
@@ -180,11 +183,10 @@ def observed_at(record: CowrieRecord) -> int | None:
     return from_epoch(record.epoch / _MS_PER_SECOND) if record.epoch else None
 
 
-@lru_cache(_REMEMBERED_SECONDS)
-def _epoch_second(text: str) -> int | None:
-    """Seconds since 1970 of ``2026-11-23T01:36:18``; cached, as neighbouring lines share their second."""
-    microseconds = parsed_time(text)
-    return None if microseconds is None else microseconds // _US_PER_SECOND
+@lru_cache(_REMEMBERED_MINUTES)
+def _minute(text: str) -> int | None:
+    """µs UTC of ``2026-11-23T01:36``; cached, as neighbouring lines share their minute."""
+    return parsed_time(text)
 
 
 def duration_ms(record: CowrieRecord) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -17,7 +18,7 @@ from decnet.ttp.scan_cache import ScanCache
 from decnet.ttp.sessions import ShellSessions, nothing_earlier
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from decnet.models.event import Event, Payload, SourceKind
     from decnet.models.tag import TTPTag
@@ -127,19 +128,27 @@ class AskedFields:
 
     def __init__(self, index: RuleIndex) -> None:
         self._index = index
-        self._names: dict[tuple[SourceKind, type], tuple[str, ...]] = {}
+        self._values: dict[tuple[SourceKind, type], Callable[[Payload], Sequence[object]]] = {}
 
     def key(self, kind: SourceKind, payload: Payload) -> tuple[object, ...] | None:
         """Equal for payloads in which every rule for ``kind`` sees the same; None where that is long."""
         shape = (kind, type(payload))
-        names = self._names.get(shape)
-        if names is None:
+        values_in = self._values.get(shape)
+        if values_in is None:
             asked = self._index.fields_of(kind)
-            names = self._names[shape] = tuple(name for name in asked if name in payload.__struct_fields__)
-        values = [getattr(payload, name) for name in names]
+            values_in = self._values[shape] = _values_of([name for name in asked if name in payload.__struct_fields__])
+        values = values_in(payload)
         if sum([len(value) for value in values if isinstance(value, str)]) > MAX_REMEMBERED_CHARS:
             return None
         return (shape, *values)
+
+
+def _values_of(names: Sequence[str]) -> Callable[[Payload], Sequence[object]]:
+    """What reads the attributes ``names``."""
+    if not names:
+        return lambda _: ()
+    read = attrgetter(*names)
+    return read if len(names) > 1 else lambda payload: (read(payload),)
 
 
 def text_fields(payload: Payload) -> dict[str, str]:

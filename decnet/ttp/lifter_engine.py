@@ -135,12 +135,12 @@ class LifterEngine:
     def __init__(self, rules: Iterable[BoundRule], failures: dict[str, Failures] | None = None) -> None:
         self._rules = {rule.rule_id: rule for rule in rules}
         self._failures: dict[str, Failures] = {} if failures is None else failures
-        by_shape: dict[type, list[_Question]] = {}
+        self._asked: dict[tuple[type, SourceKind], list[tuple[_Question, SourceKind]]] = {}
         for _, rule in sorted(self._rules.items()):
             for shape, question in rule.questions.items():
-                by_shape.setdefault(shape, []).append(question)
-        self._by_shape = {shape: tuple(questions) for shape, questions in by_shape.items()}
-        self._kinds = {kind for questions in self._by_shape.values() for one in questions for kind in one.kinds}
+                for seen, tagged in question.kinds.items():
+                    self._asked.setdefault((shape, seen), []).append((question, tagged))
+        self._kinds = {kind for _, kind in self._asked}
 
     @property
     def failures(self) -> Mapping[str, int]:
@@ -171,15 +171,13 @@ class LifterEngine:
     def hits(self, seen: Seen) -> Sequence[LifterHit]:
         """The rules that fire on ``seen``, in order of id. A lifter that fails costs its own hits, and is counted."""
         shape = type(seen.payload if isinstance(seen, Event) else seen.figures)
-        questions = self._by_shape.get(shape)
-        if questions is None:
+        asked = self._asked.get((shape, seen.source_kind))
+        if asked is None:
             return ()
         found = []
-        for question in questions:
-            kind = question.kinds.get(seen.source_kind)
-            if kind is None or (answers := self._answers(question, seen)) is None:
-                continue
-            if (hit := self._hit(question, answers, seen, kind)) is not None:
+        for question, kind in asked:
+            answers = self._answers(question, seen)
+            if answers is not None and (hit := self._hit(question, answers, seen, kind)) is not None:
                 found.append(hit)
         return found
 

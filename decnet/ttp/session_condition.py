@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DEFAULT_KIND = "command"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Step:
     """A term about one event of a kind; ``distinct`` is the field whose values a count tells apart."""
 

@@ -141,7 +141,7 @@ class SessionEngine:
         state = EMPTY
         for event in islice(events, MAX_EVENTS):
             kind, payload = event.source_kind, event.payload
-            if kind not in self.kinds:
+            if kind not in self._kinds:
                 continue
             if kind == COMMAND and isinstance(payload, CommandPayload) and is_shell_line(payload):
                 fields = {COMMAND_TEXT: payload.command_text}

@@ -13,6 +13,7 @@ from decnet import __version__
 from decnet.web.access.principal import Doorkeeper
 from decnet.web.feed import Feed
 from decnet.web.fresh import Lately
+from decnet.web.front import Front
 from decnet.web.guard import Guard
 from decnet.web.problems import Problem, handle_faults
 from decnet.web.routes import ROUTERS
@@ -82,6 +83,7 @@ def bare_app(place: WebPlace) -> FastAPI:
     for router in ROUTERS:
         routes.include_router(router)
     app.include_router(routes)
+    app.router.default = Front(app.router.not_found)
     app.state.methods_at = methods_at
     app.openapi = lambda: described(app)  # type: ignore[method-assign]
     return app

@@ -161,8 +161,11 @@ class Feed:
                     lost, reader.lost = reader.lost, 0
                     yield self._spelled("lost", msgspec.json.encode({"count": lost}))
                 woken = asyncio.create_task(reader.woken.wait())
-                done, _ = await asyncio.wait({woken, stopping}, timeout=_QUIET_S, return_when=asyncio.FIRST_COMPLETED)
-                woken.cancel()
+                try:
+                    awaited = {woken, stopping}
+                    done, _ = await asyncio.wait(awaited, timeout=_QUIET_S, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    woken.cancel()
                 if not done:
                     yield b": still here\n\n"
         finally:

@@ -48,7 +48,7 @@ class Lately:
     def __init__(self) -> None:
         self._slots: dict[Hashable, _Slot] = {}
 
-    def said(self, question: Hashable, make: Callable[[], BaseModel]) -> _Said:
+    def said(self, question: Hashable, make: Callable[[], BaseModel | bytes]) -> _Said:
         """What was said a moment ago, or what ``make`` returns."""
         slot = self._slots.get(question)
         if slot is None:
@@ -67,14 +67,14 @@ def answer(request: Request, body: BaseModel) -> Response:
     return _answer(request, _said(body))
 
 
-def remembered(request: Request, question: Hashable, make: Callable[[], BaseModel]) -> Response:
-    """The same of what ``make`` returns, which may have been asked for ``question`` a second ago."""
+def remembered(request: Request, question: Hashable, make: Callable[[], BaseModel | bytes]) -> Response:
+    """The same of what ``make`` returns, a model or its JSON, which may have been asked for a second ago."""
     lately: Lately = request.app.state.lately
     return _answer(request, lately.said(question, make))
 
 
-def _said(body: BaseModel) -> _Said:
-    text = body.model_dump_json().encode()
+def _said(body: BaseModel | bytes) -> _Said:
+    text = body if isinstance(body, bytes) else body.model_dump_json().encode()
     return _Said(text, f'W/"{blake2b(text, digest_size=_DIGEST_BYTES).hexdigest()}"')
 
 

@@ -1,13 +1,15 @@
-"""What stands before every route: host names, sizes and speeds of bodies, and the headers of each answer."""
+"""What stands before every route: host names, repeated parameters, sizes and speeds of bodies, headers of answers."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 from starlette.datastructures import MutableHeaders
 
-from decnet.web.problems import Refused, problem
+from decnet.web.problems import MALFORMED, MAX_CHARS, MAX_FAULTS, Fault, Refused, problem
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -39,7 +41,7 @@ _HEADERS = {
 
 
 class Guard:
-    """Wraps the application: refuses foreign hosts and outsized or dawdling bodies, and sets the headers."""
+    """Wraps the application: refuses foreign hosts, repeated parameters, outsized or dawdling bodies; sets headers."""
 
     def __init__(self, app: ASGIApp, hosts: Collection[str], *, is_https: bool) -> None:
         self.app = app
@@ -67,12 +69,25 @@ class Guard:
             refusal = problem(400, "this host name is not served here; set DECNET_WEB_URL to the one that is")
             await refusal(scope, receive, dressed)
             return
+        repeated = _repeated(scope["query_string"])
+        if repeated:
+            faults = [Fault(where=f"query.{name}"[:MAX_CHARS], why="it is given more than once") for name in repeated]
+            await problem(400, MALFORMED, faults=faults)(scope, receive, dressed)
+            return
         most = MAX_INTAKE if scope["path"].startswith(INTAKE_PATH) else MAX_BODY
         said = headers.get(b"content-length", b"")
         if said.isdigit() and int(said[:_MAX_DIGITS]) > most:
             await problem(413, _too_long(most), headers=_CLOSE)(scope, receive, dressed)
             return
         await self.app(scope, _measured(receive, most), dressed)
+
+
+def _repeated(query: bytes) -> list[str]:
+    """The names that stand in ``query`` more than once: no route takes a list, and the framework takes the last."""
+    if b"&" not in query:
+        return []
+    counts = Counter(name for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    return [name for name, count in counts.items() if count > 1][:MAX_FAULTS]
 
 
 def _too_long(most: int) -> str:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from fastapi import FastAPI, Request
 
 MEDIA_TYPE = "application/problem+json"
-_MAX_FAULTS = 20
-_MAX_CHARS = 300
+MAX_FAULTS = 20
+MAX_CHARS = 300
+MALFORMED = "a parameter or the body is not as documented; see faults"
 _log = logger(__name__)
 
 
@@ -90,10 +91,10 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
 async def _malformed(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - it is registered for these
     faults = [
-        Fault(where=".".join(map(str, one["loc"]))[:_MAX_CHARS], why=str(one["msg"])[:_MAX_CHARS])
-        for one in error.errors()[:_MAX_FAULTS]
+        Fault(where=".".join(map(str, one["loc"]))[:MAX_CHARS], why=str(one["msg"])[:MAX_CHARS])
+        for one in error.errors()[:MAX_FAULTS]
     ]
-    return problem(400, "a parameter or the body is not as documented; see faults", faults=faults)
+    return problem(400, MALFORMED, faults=faults)
 
 
 async def _unavailable(_request: Request, error: Exception) -> JSONResponse:

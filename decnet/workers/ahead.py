@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, NoReturn
 import msgspec
 
 from decnet.errors import WorkerEnded
-from decnet.models.event import Event, EventId, packed_events, unpacked_events
+from decnet.intake.prepared import PreparedEvents
+from decnet.models.event import Event, EventId
 from decnet.models.tag import TTPTag
 from decnet.sources.base import Refusal
 from decnet.sources.split import Position
@@ -42,18 +43,24 @@ _STORED, _ALONE, _READ = b"s", b"a", b"r"
 
 
 class Found(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What evaluation found in a batch: tags by event, whole sessions, and what it brings to attribution if known."""
+    """What was found in a batch before it is stored, by those who do.
+
+    That is tags by event, whole sessions, the events in the form in which they are stored, and what the batch brings to
+    attribution if known.
+    """
 
     tags: list[tuple[EventId, list[TTPTag]]] = []
     sessions: list[Passed] = []
+    prepared: PreparedEvents | None = None
     foreseen: Foreseen | None = None
 
 
 class Ready(msgspec.Struct, frozen=True, gc=False):
     """A batch of a log, ready to be stored: its events, the tags of those that have some, and sessions that passed by.
 
-    ``lines`` counts those refused as well. ``end`` is where reading goes on once this is stored; None where nothing is
-    known yet of what the log holds. ``resumed_at`` is the number of lines that an earlier run had stored.
+    ``lines`` counts those refused as well. What a copy has read comes without ``events`` but as it is stored. ``end``
+    is where reading goes on once this is stored; None where nothing is known yet of what the log holds. ``resumed_at``
+    is the number of lines that an earlier run had stored.
     """
 
     lines: int
@@ -63,13 +70,18 @@ class Ready(msgspec.Struct, frozen=True, gc=False):
     end: Position | None
     resumed_at: int = 0
 
+    @property
+    def given(self) -> int:
+        """How many events were read, those that came twice as well."""
+        prepared = self.found.prepared
+        return len(self.events) if prepared is None else prepared.batch.given
+
 
 class _Sent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A :class:`Ready` in a pipe."""
 
     lines: int
     refusals: list[Refusal]
-    events: bytes
     found: Found
     end: Position | None
     resumed_at: int
@@ -121,7 +133,10 @@ class Copy:
                 return
             if told[:1] == _FAULT:
                 raise pickle.loads(told[1:])  # noqa: S301 - it comes from a copy of this very program
-            yield _received(told)
+            ready = received(told)
+            del told
+            yield ready
+            del ready  # its memory is for the next one
             with suppress(OSError):  # it was killed; what it sent before is still there
                 self._to_copy.send_bytes(_STORED)
 
@@ -175,6 +190,7 @@ class _Copied:
         try:
             for ready in batches:
                 self._send(ready)
+                del ready  # its memory is for the next one
         except (OSError, EOFError):
             raise
         except Exception as error:  # noqa: BLE001 - it is raised again in the parent
@@ -185,10 +201,8 @@ class _Copied:
     def _send(self, ready: Ready) -> None:
         while self._from_parent.poll():
             self._hear()
-        events = packed_events(ready.events)
-        sent = _Sent(ready.lines, ready.refusals, events, ready.found, ready.end, ready.resumed_at)
         self._unstored += 1
-        self._to_parent.send_bytes(_BATCH + _pack(sent))
+        self._to_parent.send_bytes(packed_batch(ready))
 
     def _next_log(self) -> tuple[str, bool]:
         while (told := self._hear()) is None:
@@ -211,10 +225,15 @@ class _Copied:
         return None
 
 
-def _received(told: bytes) -> Ready:
+def packed_batch(ready: Ready) -> bytes:
+    """``ready`` as the copy sends it."""
+    return _BATCH + _pack(_Sent(ready.lines, ready.refusals, ready.found, ready.end, ready.resumed_at))
+
+
+def received(told: bytes) -> Ready:
+    """What :func:`packed_batch` was given, without its events."""
     sent = _unpack(memoryview(told)[1:])
-    events = unpacked_events(sent.events)
-    return Ready(sent.lines, sent.refusals, events, sent.found, sent.end, sent.resumed_at)
+    return Ready(sent.lines, sent.refusals, [], sent.found, sent.end, sent.resumed_at)
 
 
 def _widen(pipe: Connection) -> None:

@@ -138,14 +138,19 @@ def brought_by(attribution: Attribution, outcome: Outcome) -> Brought:
     return Brought(outcome, list(_changed_states(attribution, outcome)), list(_ends(attribution, outcome)))
 
 
-def write_brought(connection: Connection, brought: Sequence[Brought]) -> None:
-    """Store states, findings, and ends of sessions with their traits."""
+def write_brought(
+    connection: Connection, brought: Sequence[Brought], numbers: Mapping[SessionUuid, int] | None = None
+) -> None:
+    """Store states, findings, and ends of sessions with their traits.
+
+    ``numbers`` are the integers of sessions that need not be looked up.
+    """
     write_states(connection, chain.from_iterable(one.states for one in brought))
-    write_findings(connection, chain.from_iterable(one.outcome.findings for one in brought))
+    write_findings(connection, chain.from_iterable(one.outcome.findings for one in brought), numbers)
     end_sessions(connection, chain.from_iterable(one.ends for one in brought))
     ended = chain.from_iterable(one.outcome.ended for one in brought)
     newest = {traits.session_id: traits for traits in sorted(ended, key=lambda traits: traits.revision)}
-    write_traits(connection, {uuid: packed(traits) for uuid, traits in newest.items()})
+    write_traits(connection, {uuid: packed(traits) for uuid, traits in newest.items()}, numbers)
 
 
 def write_taken(connection: Connection, taken: Sequence[Taken]) -> None:
@@ -248,18 +253,19 @@ class Wanted(NamedTuple):
 
     def ask_for(self, attribution: Attribution, records: Iterable[Record]) -> None:
         """Add the states that ``records`` are about and that ``attribution`` has not in memory."""
+        days: set[tuple[str, int]] = set()
+        services: set[tuple[str, str, str]] = set()
         for event in records:
-            if not isinstance(event, Event):
+            if type(event) is not Event:
                 continue
-            attacker = attacker_uuid(event.src_ip)
             if event.session_id not in attribution.sessions:
                 self.sessions.add(event.session_id)
-            if (day := (attacker, event.observed_at // DAY_US)) not in attribution.days:
-                self.days.add(day)
+            days.add((event.src_ip, event.observed_at // DAY_US))
             if event.source_kind == AUTH_ATTEMPT:
-                service = (attacker, event.decky_id, event.protocol)
-                if service not in attribution.services:
-                    self.services.add(service)
+                services.add((event.src_ip, event.decky_id, event.protocol))
+        self.days.update({(attacker_uuid(address), day) for address, day in days} - attribution.days.keys())
+        asked = {(attacker_uuid(address), decoy, service) for address, decoy, service in services}
+        self.services.update(asked - attribution.services.keys())
 
 
 class StoredStates:

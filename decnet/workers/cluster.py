@@ -2,13 +2,15 @@
 
 Whoever has the lease fills its index from what is stored of sessions, then reads ``attacker.session.ended`` and
 ``ttp.tagged``, each of which names sessions to look at. Messages that come
-within half a second are settled together and acknowledged in the transaction that writes what followed. A worker that
+within half a second, or while it rests after the last ones, are settled together and acknowledged in the transaction
+that writes what followed. A worker that
 has lost the lease stops reading, throws its index away and waits until it has the lease again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -39,10 +41,15 @@ T = TypeVar("T")
 DURABLE = "cluster"
 TOPICS = (SESSION_ENDED.pattern, TAGGED.pattern)
 LEASE_S = 15.0
+RUN = 64
+"""Messages of a partition at a time."""
 SESSIONS = 300
 """So many are settled at once, if they come."""
 _LINGER_S, _LONGEST_LINGER_S = 0.05, 0.5
 """How long the next message is waited for, and all of them together."""
+_REST, _LONGEST_REST_S = 3.0, 3.0
+"""How long it rests after settling, in times of what that took: what is busy changes again and again, and is cheaper
+settled once; workers on which others wait have the processor meanwhile."""
 _AFTER_FAULT_S = 1.0
 
 _log = logger(__name__)
@@ -55,6 +62,7 @@ class _About(msgspec.Struct):
 
 
 _about = msgspec.msgpack.Decoder(_About).decode
+_uuid = msgspec.msgpack.Decoder(bytes).decode
 
 
 class ClusterWorker:
@@ -125,7 +133,7 @@ class ClusterWorker:
         """Fill the index, then handle what comes, until the lease is lost."""
         if not await term.fill():
             return
-        async with self._bus.subscribe(TOPICS, durable=DURABLE, start=Start.FIRST) as subscription:
+        async with self._bus.subscribe(TOPICS, durable=DURABLE, start=Start.FIRST, run=RUN) as subscription:
             self.is_leading = True
             reading = asyncio.create_task(
                 consume(subscription, term.handle, parallel=PARTITIONS, counters=self._counters)
@@ -204,8 +212,10 @@ class _Term:
             await self._linger()
             self._arrived.clear()
             group, self._waiting = self._waiting, []
+            begun = time.monotonic()
             if not await self._settle_group(group):
                 return
+            await asyncio.sleep(min(_REST * (time.monotonic() - begun), _LONGEST_REST_S))
 
     async def end(self, tasks: Iterable[asyncio.Task[None]]) -> None:
         """``tasks`` are over, and so is what they have left to a thread."""
@@ -260,11 +270,10 @@ class _Term:
 
 
 def sessions_in(batch: Batch) -> list[SessionUuid]:
-    """The sessions that a message is about: those that ended, or that have new tags."""
-    if batch.topic == SESSION_ENDED.pattern:
-        return [SessionUuid(msgspec.msgpack.decode(item, type=bytes)) for item in batch.items]
-    named = [_about(item).session_id for item in batch.items]
-    return [session for session in named if session is not None]
+    """The sessions that messages are about: those that ended, or that have new tags."""
+    ended = [SessionUuid(_uuid(item)) for item in batch.items_of(SESSION_ENDED.pattern)]
+    tagged = [_about(item).session_id for item in batch.items_of(TAGGED.pattern)]
+    return [*ended, *(session for session in tagged if session is not None)]
 
 
 def _succeed(done: asyncio.Future[None]) -> None:

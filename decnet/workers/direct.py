@@ -16,6 +16,7 @@ from decnet.db.events import ended_sessions
 from decnet.db.journal import has_readers
 from decnet.db.outbox import add_messages
 from decnet.db.tags import TagWriter
+from decnet.intake.prepared import prepared_events
 from decnet.intake.store import Intake
 from decnet.telemetry import span
 from decnet.workers.ahead import Copy, Found, can_copy
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from decnet.models.actor import SessionUuid
     from decnet.models.artifact import ArtifactStore
     from decnet.models.event import Event, EventId
+    from decnet.models.event_batch import EventBatch
     from decnet.models.finding import Finding
     from decnet.models.secret import SecretDigest
     from decnet.models.tag import TagUuid, TTPTag
@@ -59,6 +61,8 @@ class DirectRun(LogRun):
     batches, where there is a processor for it; :meth:`close` ends it. ``bodies`` are those that rules ask for: they are
     told of mails that are evaluated before they are stored.
     """
+
+    chunks_at_once = 2  # a tenth less to store; more would hold up other writers of the database for longer
 
     def __init__(
         self,
@@ -101,8 +105,9 @@ class DirectRun(LogRun):
         here = self.prepared(path, again=again)
         for number, ready in enumerate(here, 1):
             yield ready
+            del ready  # else its memory is kept by both processes
             if number >= COPY_AFTER and self._may_copy is not None and self._may_copy():
-                self._foresight = Foresight(self.database, self._rules.tags_of_findings)
+                self._foresight = Foresight(self.database)
                 self._copy = Copy(self.database, here, self._read_in_copy, self._foresight.forget)
                 self._foresight = None  # it is the copy's
                 self._alone = 0
@@ -124,24 +129,31 @@ class DirectRun(LogRun):
             self._bodies.note(events)
         with span("ttp.tag", events=len(events)):
             tags = [(event.id, found) for event in events if (found := self._tagger.tag(event))]
+        with span("ttp.sessions", events=len(events)):
             sessions = self._passing.evaluate(events)
+        with span("intake.prepare", events=len(events)):
+            prepared = prepared_events(events)
         if self._foresight is None:
-            return Found(tags, sessions)
+            return Found(tags, sessions, prepared)
         with span("attribution.foresee", events=len(events)):
-            return Found(tags, sessions, self._foresight.take_in(events))
+            return Found(tags, sessions, prepared, self._foresight.take_in(events))
 
     def store(self, ready: Ready, mark: Callable[[Connection], None]) -> Stored:
         """Store ``ready`` and call ``mark``, in one transaction.
 
         :raises StorageError: the database does not take it; nothing is stored.
         """
-        events, foreseen = ready.events, ready.found.foreseen
+        foreseen = ready.found.foreseen
+        # The copy is the slower one of the two, so what its findings mean is judged here.
+        of_foreseen = self._rules.tags_of_findings(foreseen.findings) if foreseen is not None else []
+        prepared = ready.found.prepared or prepared_events(ready.events)
 
-        def work(connection: Connection) -> tuple[list[Event], list[TTPTag], bool]:
-            new, sessions = self._intake.store(connection, events)
-            if foreseen is not None and foreseen.basis == self._alone and foreseen.events == len(new):
-                outcome, of_findings = self._attribution.take_in_foreseen(connection, new, foreseen), foreseen.tags
-                is_alone = False
+        def work(connection: Connection) -> tuple[EventBatch, list[TTPTag], bool]:
+            with span("db.events.insert", events=len(prepared.batch.rows)):
+                new, sessions = self._intake.store_prepared(connection, prepared)
+            if foreseen is not None and foreseen.basis == self._alone and foreseen.events == len(new.rows):
+                outcome = self._attribution.take_in_foreseen(connection, new, foreseen, sessions)
+                of_findings, is_alone = of_foreseen, False
             else:
                 outcome = self._attribution.take_in(connection, new)
                 of_findings, is_alone = self._rules.tags_of_findings(outcome.findings), True
@@ -150,12 +162,12 @@ class DirectRun(LogRun):
             mark(connection)
             return new, written, is_alone
 
-        with span("db.write", events=len(events)), self._attribution.turn:
+        with span("db.write", events=len(prepared.batch.rows)), self._attribution.turn:
             new, written, is_alone = self.database.write(work, self._forget)
         if is_alone:
             self._go_alone()
         self._told(written)
-        return Stored(len(new), len(written))
+        return Stored(len(new.rows), len(written))
 
     def finish(self) -> int:
         """What was read is all there is for now: end its sessions, and cluster; returns the new tags.
@@ -247,7 +259,7 @@ class DirectRun(LogRun):
         return tags + tags_of_sessions(connection, left, self._rules) if left else tags
 
 
-def _tags_of_new(new: list[Event], tags: Iterable[tuple[EventId, list[TTPTag]]]) -> list[TTPTag]:
+def _tags_of_new(new: EventBatch, tags: Iterable[tuple[EventId, list[TTPTag]]]) -> list[TTPTag]:
     """The tags of events that are new: an event is evaluated once, under the pack in force when it was stored."""
-    fresh = {event.id for event in new}
+    fresh = new.ids()
     return list(chain.from_iterable(found for identifier, found in tags if identifier in fresh))

@@ -18,20 +18,22 @@ from decnet.db.findings import days_from
 from decnet.db.journal import has_readers
 from decnet.db.leases import acquire_lease, release_lease
 from decnet.models.finding import DAY_US, Clock
+from decnet.telemetry import span
 from decnet.workers.attributing import StoredStates, Wanted, brought_by, opened, write_brought
-from decnet.workers.clocks import latest
 from decnet.workers.clustering import LEASE, Clustering
 from decnet.workers.foreseen import REMEMBERED, shrink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy.engine import Connection
 
     from decnet.attribution.engine import Attribution, Outcome
     from decnet.attribution.states import DayKey
+    from decnet.db.actors import SessionRow
     from decnet.db.engine import Database
-    from decnet.models.event import Event
+    from decnet.models.actor import SessionUuid
+    from decnet.models.event_batch import EventBatch
     from decnet.models.finding import Finding
     from decnet.models.network import Networks
     from decnet.models.record import Record
@@ -59,18 +61,24 @@ class DirectAttribution:
         """What was taken in is not stored: know nothing."""
         self._running = None
 
-    def take_in(self, connection: Connection, events: Sequence[Event]) -> Outcome:
+    def take_in(self, connection: Connection, new: EventBatch) -> Outcome:
         """What new events bring, stored in the caller's transaction."""
         running = self._at(connection)
-        self._note_heard(connection, events)
-        return self._apply(running, connection, events)
+        self._note_heard(connection, new)
+        return self._apply(running, connection, new.events())
 
-    def take_in_foreseen(self, connection: Connection, events: Sequence[Event], foreseen: Foreseen) -> Outcome:
-        """What new events bring, worked out by somebody else who goes on from there, stored as above."""
+    def take_in_foreseen(
+        self, connection: Connection, new: EventBatch, foreseen: Foreseen, sessions: Mapping[SessionUuid, SessionRow]
+    ) -> Outcome:
+        """What new events bring, worked out by somebody else who goes on from there, stored as above.
+
+        ``sessions`` are those of the events.
+        """
         self._running = None
-        self._note_heard(connection, events)
+        self._note_heard(connection, new)
         brought = foreseen.brought()
-        write_brought(connection, [brought])
+        with span("db.attribution.write", states=len(foreseen.states)):
+            write_brought(connection, [brought], {uuid: row.id for uuid, row in sessions.items()})
         self._note_days(brought.outcome)
         return brought.outcome
 
@@ -142,8 +150,8 @@ class DirectAttribution:
             self._running = _Running(opened(connection, stored), stored, within)
         return self._running
 
-    def _note_heard(self, connection: Connection, events: Sequence[Event]) -> None:
-        heard = latest(events)
+    def _note_heard(self, connection: Connection, new: EventBatch) -> None:
+        heard = new.latest()
         note_heard(connection, heard)
         self._came_s.update(dict.fromkeys(heard, time.monotonic()))
 

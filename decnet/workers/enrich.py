@@ -61,6 +61,8 @@ if TYPE_CHECKING:
 
 DURABLE = "enrich"
 TOPICS = (ATTACKER_OBSERVED.pattern, SESSION_ENDED.pattern)
+RUN = 64
+"""Messages of a partition at a time."""
 LEASE = "enrich"
 
 _S = 1_000_000
@@ -130,7 +132,7 @@ class EnrichWorker:
             tasks.create_task(self._hold_lease(stop))
             for asking in self._asking:
                 tasks.create_task(asking.run(self._is_leading, stop))
-            async with bus.subscribe(TOPICS, durable=DURABLE, start=Start.FIRST) as subscription:
+            async with bus.subscribe(TOPICS, durable=DURABLE, start=Start.FIRST, run=RUN) as subscription:
                 await consume_until(stop, subscription, self.handle, counters=self.counters)
             stop.set()
 
@@ -141,10 +143,9 @@ class EnrichWorker:
             asking.wanted.set()
 
     def _note(self, connection: Connection, batch: Batch) -> None:
-        if batch.topic == SESSION_ENDED.pattern:
-            known = attackers_of_sessions(connection, [SessionUuid(_uuid(item)) for item in batch.items])
-        else:
-            known = attackers_with(connection, [_observed(item).attacker_uuid for item in batch.items])
+        ended = [SessionUuid(_uuid(item)) for item in batch.items_of(SESSION_ENDED.pattern)]
+        met = [_observed(item).attacker_uuid for item in batch.items_of(ATTACKER_OBSERVED.pattern)]
+        known = {*attackers_of_sessions(connection, ended), *attackers_with(connection, met)}
         public = [number for number, address in known if is_public(address)]
         want_lookups(connection, self.providers, public, now=self._clock(), kept_us=int(self._pace.kept_s * _S))
         batch.acknowledge_within(connection)

@@ -20,11 +20,10 @@ from decnet.db.findings import Attempt, StoredState
 from decnet.models.actor import SessionUuid, attacker_uuid
 from decnet.models.event import AuthPayload
 from decnet.models.finding import Finding
-from decnet.models.tag import TTPTag
 from decnet.workers.attributing import Brought, StoredStates, Wanted, brought_by, opened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
 
     from decnet.attribution.states import ServiceKey
     from decnet.db.engine import Database
@@ -40,7 +39,7 @@ _RELEASED_US = 2 * 3_600_000_000
 
 
 class Foreseen(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a batch brings if all its ``events``, each counted once, are new; ``tags`` are those of its findings.
+    """What a batch brings if all its ``events``, each counted once, are new.
 
     ``basis`` is how often the one who stores had gone on alone, see :meth:`Foresight.forget`.
     """
@@ -52,7 +51,6 @@ class Foreseen(msgspec.Struct, frozen=True, array_like=True, gc=False):
     days: set[DayKey]
     states: list[StoredState]
     ends: list[tuple[SessionUuid, int | None]]
-    tags: list[TTPTag]
 
     def brought(self) -> Brought:
         """As it is written."""
@@ -80,12 +78,10 @@ class Foresight:
     """Attributes batches of ``database`` that somebody else is about to store, in their order.
 
     ``database`` shows what is stored once all batches before are, but for :meth:`~decnet.db.engine.Database.peek`.
-    ``judge`` gives the tags of findings.
     """
 
-    def __init__(self, database: Database, judge: Callable[[Iterable[Finding]], list[TTPTag]]) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._judge = judge
         self._stored = _StatesAhead(database.read)
         self._attribution: Attribution | None = None
         self._released = False
@@ -135,7 +131,6 @@ class Foresight:
             outcome.touched.days,
             brought.states,
             brought.ends,
-            self._judge(outcome.findings),
         )
 
     def _shrink(self, attribution: Attribution) -> None:

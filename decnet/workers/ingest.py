@@ -80,6 +80,7 @@ class IntakeRun(LogRun):
         :raises StorageError: the database does not take them; nothing is stored.
         """
         self._owners.take({event.sensor for event in ready.events}, LOGS)
+        self._pressure.wait_for_workers(self._wait)
         return self.store_events(ready.events, mark)
 
     def store_events(self, events: list[Event], mark: Callable[[Connection], None] | None = None) -> Stored:

@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from decnet.sources.split import LineBatch
 
 CHUNK_BYTES = MAX_LINE_BYTES
-"""What one transaction holds, in bytes of log: some 3,000 lines, stored in a tenth of a second. An attacker who is busy
-has one state, a few findings and messages, and one place in each index per transaction, so the larger it is the less a
-line costs; of a log that grows there is never so much."""
+"""What one transaction of most runs holds, in bytes of log: some 3,000 lines, stored in a tenth of a second. A busy
+attacker has one state, a few findings and messages, and one place in each index per transaction, so the larger it is
+the less a line costs; of a log that grows there is never so much."""
 LOOK_AGAIN_S = 0.5
 """How often it is looked whether a log that is missing has come."""
 
@@ -97,7 +97,9 @@ class LogRun(ABC):
     """
 
     chunk_bytes: ClassVar[int] = CHUNK_BYTES
-    """How much of a log is read, and stored in one transaction, at a time; at most as much as a line may have."""
+    """How much of a log is read at a time; at most as much as a line may have."""
+    chunks_at_once: ClassVar[int] = 1
+    """How many of them are stored in one transaction, once the first is; of a log that grows always one."""
 
     def __init__(
         self,
@@ -157,6 +159,7 @@ class LogRun(ABC):
                     batches = self.prepared(part, again=again, wait_for_stop=wait_for_stop)
                 for ready in batches:
                     self.take(ready, report)
+                    del ready  # its memory is for the next one
             except InputRefused as error:
                 report.refuse(UNREADABLE, str(error))
         report.seconds = time.monotonic() - started
@@ -172,20 +175,24 @@ class LogRun(ABC):
         reader = LogReader(path, wait_for_stop=wait_for_stop, chunk_bytes=self.chunk_bytes)
         start = None if again else self._position_of(reader)
         source: Source | None = None
-        for batch in reader.batches(start):
-            refusals = list(batch.refusals)
-            if source is None and batch.lines:
-                source = self._source_for(batch.lines, path)
-            events = self.events_of(batch, source, refusals) if source is not None else []
+        for group in _grouped(reader.batches(start), self.chunks_at_once if wait_for_stop is None else 1):
+            refusals: list[Refusal] = []
+            events: list[Event] = []
+            for batch in group:
+                refusals += batch.refusals
+                if source is None and batch.lines:
+                    source = self._source_for(batch.lines, path)
+                events += self.events_of(batch, source, refusals) if source is not None else []
             resumed_at = start.line - 1 if start is not None and reader.has_resumed else 0
             yield Ready(
-                len(batch.lines) + len(batch.refusals),
+                sum(len(batch.lines) + len(batch.refusals) for batch in group),
                 refusals,
                 events,
                 self.evaluate(events),
-                batch.end if source is not None else None,
+                group[-1].end if source is not None else None,
                 resumed_at,
             )
+            del group, batch, refusals, events  # their memory is for the next ones
 
     def follow(self, path: str, wait_for_stop: Callable[[float], bool]) -> list[FileReport]:
         """Read what was rotated away unread, then ``path`` as it grows; a path that names no file yet is waited for.
@@ -245,7 +252,7 @@ class LogRun(ABC):
         if self._kept is not None:
             self._kept.note_stored()
         report.new_events += done.events
-        report.known_events += len(ready.events) - done.events
+        report.known_events += ready.given - done.events
         report.new_tags += done.tags
         if self._on_progress is not None:
             self._on_progress(report, end)
@@ -266,3 +273,21 @@ class LogRun(ABC):
             if found and self._artifacts is not None and isinstance(source, MailSource):
                 self._artifacts.put(kept(message_in(line)), now=time.time_ns() // 1_000)
         return events
+
+
+def _grouped(batches: Iterator[LineBatch], most: int) -> Iterator[list[LineBatch]]:
+    """``batches``, the first alone, then ``most`` at a time; those before one that cannot be read come as well."""
+    group: list[LineBatch] = []
+    size = 1
+    try:
+        for batch in batches:
+            group.append(batch)
+            if len(group) == size:
+                yield group
+                group, size = [], most
+    except InputRefused:
+        if group:
+            yield group
+        raise
+    if group:
+        yield group

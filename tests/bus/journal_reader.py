@@ -1,6 +1,6 @@
 """A process of its own that reads a journal: prints each item, and kills itself at one that says so.
 
-``python journal_reader.py URL COUNT`` ends after COUNT items.
+``python journal_reader.py URL COUNT RUN`` ends after COUNT items; a delivery holds up to RUN messages.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from decnet.bus.journal import JournalBus, JournalSettings
 from decnet.db.engine import open_database
 
 
-async def main(url: str, count: int) -> None:
+async def main(url: str, count: int, run: int) -> None:
     database = open_database(url)
     bus = JournalBus(database, JournalSettings(lease_s=0.4, poll_s=30))
     done = asyncio.Event()
@@ -32,7 +32,7 @@ async def main(url: str, count: int) -> None:
         if seen >= count:
             done.set()
 
-    async with bus.subscribe("events", durable="ttp", start=Start.FIRST) as subscription:
+    async with bus.subscribe("events", durable="ttp", start=Start.FIRST, run=run) as subscription:
         print("ready", flush=True)  # noqa: T201 - the same
         loop = asyncio.create_task(consume(subscription, handle))
         await done.wait()
@@ -43,4 +43,4 @@ async def main(url: str, count: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

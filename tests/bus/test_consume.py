@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 
 
 async def run(
-    items: tuple[bytes, ...], poison: Callable[[bytes], bool]
+    items: tuple[bytes, ...], poison: Callable[[bytes], bool], *, apart: int = 100
 ) -> tuple[list[tuple[bytes, ...]], list[float], list[DeadLetter], Counters]:
-    """What the handler was given, the pauses, the dead letters and the counters, for one message of ``items``."""
+    """What the handler was given, the pauses, the dead letters and the counters.
+
+    ``items`` come ``apart`` to a message, and all messages in one run.
+    """
     bus = MemoryBus()
     attempts: list[tuple[bytes, ...]] = []
     waited: list[float] = []
@@ -40,9 +43,9 @@ async def run(
     async def is_done() -> bool:
         return (await bus.lag("ttp")).messages == 0
 
-    async with bus.subscribe("events", durable="ttp") as subscription:
+    async with bus.subscribe("events", durable="ttp", run=100) as subscription:
+        await bus.publish([Message("events", 0, items[at : at + apart]) for at in range(0, len(items), apart)])
         loop = asyncio.create_task(consume(subscription, handle, counters=counters, pause=pause))
-        await bus.publish([Message("events", 0, items)])
         await until(is_done)
         loop.cancel()
     return attempts, waited, await bus.dead_letters(), counters
@@ -82,11 +85,25 @@ async def test_pauses_between_tries_grow_to_a_limit() -> None:
     assert len(letters) == 1
 
 
-@given(st.lists(st.binary(max_size=2), min_size=1, max_size=30), st.sets(st.binary(max_size=2), max_size=5))
+@in_loop
+async def test_a_failing_run_is_tried_message_by_message() -> None:
+    items = (b"1", b"2", b"3", b"4", b"5", b"6")
+    attempts, waited, letters, _ = await run(items, lambda item: item == b"3", apart=2)
+
+    assert attempts == [items, (b"1", b"2"), (b"3", b"4"), (b"3",), (b"3",), (b"3",), (b"4",), (b"5", b"6")]
+    assert waited == [0.05, 0.1, 0.2, 0.4]
+    assert [letter.item for letter in letters] == [b"3"]
+
+
+@given(
+    st.lists(st.binary(max_size=2), min_size=1, max_size=30),
+    st.sets(st.binary(max_size=2), max_size=5),
+    st.integers(1, 30),
+)
 def test_what_can_be_handled_is_handled_once_in_order_and_the_rest_is_put_aside(
-    items: list[bytes], poison: set[bytes]
+    items: list[bytes], poison: set[bytes], apart: int
 ) -> None:
-    attempts, _, letters, counters = asyncio.run(run(tuple(items), lambda item: item in poison))
+    attempts, _, letters, counters = asyncio.run(run(tuple(items), lambda item: item in poison, apart=apart))
 
     good = [item for attempt in attempts if not poison & set(attempt) for item in attempt]
     assert good == [item for item in items if item not in poison]

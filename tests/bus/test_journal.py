@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import make_url, text
 
-from decnet.bus.base import MAX_TRIES, Start
+from decnet.bus.base import MAX_TRIES, RUN_BYTES, Start
 from decnet.bus.consume import Batch, Counters, consume
 from decnet.bus.journal import JournalBus, JournalSettings, wake_file, wake_readers
 from decnet.db.engine import Database, open_database
@@ -84,6 +84,51 @@ async def test_a_kill_after_the_commit_of_effects_and_position_repeats_nothing(
         assert numbers(await take(subscription, 1)) == [1]
         assert await is_quiet(subscription)
     assert effects(database) == {"0": 1}
+
+
+@in_loop
+async def test_the_position_moves_past_a_whole_run_with_its_effects(back_end: InJournal, database: Database) -> None:
+    dying = await back_end.open()
+    killed = dying.subscribe("events", durable="ttp", run=8)
+    await killed.__aenter__()
+    await publish_at_once(database, messages("events", 0, 5))
+    async with asyncio.timeout(10):
+        delivery = await anext(killed)
+
+    def work(connection: Connection) -> bool:
+        for message in delivery.messages:
+            store_effect(connection, message.items[0])
+        return delivery.acknowledge_within(connection)
+
+    assert await asyncio.to_thread(database.write, work)
+    await back_end.kill(dying, killed)
+
+    living = await back_end.open()
+    await living.publish(messages("events", 0, 1, first=5))
+    async with living.subscribe("events", durable="ttp", run=8) as subscription:
+        assert numbers(await take(subscription, 1)) == [5]
+    assert effects(database) == dict.fromkeys("01234", 1)
+
+
+@in_loop
+async def test_what_waits_in_a_partition_comes_in_runs_of_limited_length_and_size(
+    back_end: InJournal, database: Database
+) -> None:
+    bus = await back_end.open()
+    large = Message("events", 1, (bytes(RUN_BYTES // 2),))
+    await publish_at_once(database, [*messages("events", 0, 20), *[large] * 5])
+    async with bus.subscribe("events", durable="ttp", start=Start.FIRST, run=8) as subscription:
+        taken = await take(subscription, 6)
+        assert await is_quiet(subscription, 0.1)
+
+    lengths = {number: [len(one.messages) for one in taken if one.message.partition == number] for number in (0, 1)}
+    assert lengths == {0: [8, 8, 4], 1: [2, 2, 1]}
+
+
+async def publish_at_once(database: Database, several: list[Message]) -> None:
+    """Every message is there before a reader can see the first."""
+    await asyncio.to_thread(database.write, partial(add_messages, messages=several, now=NOON))
+    wake_readers(database)
 
 
 @in_loop
@@ -290,14 +335,14 @@ async def test_a_full_journal_says_what_to_do(database: Database) -> None:
 # processes that are killed, files that are locked
 
 
-def read_in_child(url: str, count: int) -> tuple[int, list[str]]:
-    """The exit code and the items that a child printed which reads ``count`` items."""
-    child = subprocess.run(
-        [sys.executable, str(READER), url, str(count)], capture_output=True, text=True, timeout=15, check=False
-    )
+def read_in_child(url: str, count: int, run: int = 1) -> tuple[int, list[str]]:
+    """The exit code and the items that a child printed which reads ``count`` items, ``run`` messages at a time."""
+    command = [sys.executable, str(READER), url, str(count), str(run)]
+    child = subprocess.run(command, capture_output=True, text=True, timeout=15, check=False)
     return child.returncode, child.stdout.split()[1:]
 
 
+@pytest.mark.timeout(120)
 def test_a_message_that_kills_its_process_is_put_aside_after_five_kills(
     back_end: InJournal, database: Database
 ) -> None:
@@ -313,6 +358,22 @@ def test_a_message_that_kills_its_process_is_put_aside_after_five_kills(
     [letter] = asyncio.run(bus.dead_letters("ttp"))
     assert letter.item == b"kill"
     assert letter.tries == MAX_TRIES + 1
+
+
+@pytest.mark.timeout(120)
+def test_of_a_run_that_kills_its_process_only_the_message_at_fault_is_put_aside(
+    back_end: InJournal, database: Database
+) -> None:
+    bus = JournalBus(database)
+    items = (b"1", b"2", b"kill", b"3", b"4")
+    asyncio.run(bus.publish([Message("events", 0, (item,)) for item in items]))
+
+    runs = [read_in_child(back_end.url, 5, run=8) for _ in range(1 + MAX_TRIES)]
+    last = read_in_child(back_end.url, 2, run=8)
+
+    assert runs == [(-9, ["1", "2"]), (-9, ["1", "2"]), *[(-9, [])] * (MAX_TRIES - 1)]
+    assert last == (0, ["3", "4"])
+    assert [letter.item for letter in asyncio.run(bus.dead_letters("ttp"))] == [b"kill"]
 
 
 @in_loop

@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import os
 import signal
+import sys
 import time
 from contextlib import AsyncExitStack, nullcontext
 from functools import partial
@@ -28,11 +29,13 @@ from decnet.db.actors import Actors
 from decnet.db.engine import Database, open_database
 from decnet.db.positions import StoredPosition, read_position, write_position
 from decnet.db.tags import TagWriter
+from decnet.errors import BusUnavailable
 from decnet.intake.store import Intake
 from decnet.models.event import unpacked_event
 from decnet.models.message import EVENTS
 from decnet.telemetry import install_tracing
 from decnet.workers.relay import Relay
+from decnet.workers.stopping import pause_unless
 from tests.events import NOON, SECOND, a_command, a_tag
 
 if TYPE_CHECKING:
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
 
 BATCH = 50
 DURABLE = "tagger"
+RUN = 16
 _LOG = "chaos"
 
 
@@ -123,12 +127,23 @@ async def _serve(role: str, database: Database, url: str) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    while not stop.is_set():
+        try:
+            await _serve_once(role, database, url, stop)
+        except BusUnavailable as error:  # a server that has just been killed: whoever keeps real workers tries again
+            print(error, file=sys.stderr)  # noqa: T201 - for who reads why it took so long
+            await pause_unless(stop, 1.0)
+
+
+async def _serve_once(role: str, database: Database, url: str, stop: asyncio.Event) -> None:
     bus = await open_bus(database, url)
-    if role == "relay":
-        await Relay(database, bus, holder=f"relay-{os.getpid()}", clock=_now, lease_s=2.0).run(stop)
-    else:
-        await _work(database, bus, stop)
-    await bus.close()
+    try:
+        if role == "relay":
+            await Relay(database, bus, holder=f"relay-{os.getpid()}", clock=_now, lease_s=2.0).run(stop)
+        else:
+            await _work(database, bus, stop)
+    finally:
+        await bus.close()
 
 
 async def open_bus(database: Database, url: str) -> Bus:
@@ -157,7 +172,9 @@ async def _work(database: Database, bus: Bus, stop: asyncio.Event) -> None:
         await asyncio.to_thread(database.write, partial(store, batch=batch), tags.forget)
 
     async with AsyncExitStack() as stack:
-        subscription = await stack.enter_async_context(bus.subscribe(EVENTS, durable=DURABLE, start=Start.FIRST))
+        subscription = await stack.enter_async_context(
+            bus.subscribe(EVENTS, durable=DURABLE, start=Start.FIRST, run=RUN)
+        )
         working = asyncio.create_task(consume(subscription, handle))
         await stop.wait()
         working.cancel()

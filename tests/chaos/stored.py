@@ -54,6 +54,7 @@ _QUERIES = {
         "JOIN session s ON s.id = r.session_id WHERE r.count > 0"
     ),
     "roll-ups by hour": f"SELECT r.hour, {_USE}, {_SUMS} FROM rollup_fleet_hour r {_OF_USE} WHERE r.count > 0",
+    "roll-ups by tactic": f"SELECT r.hour, r.tactic, r.band, {_SUMS} FROM rollup_fleet_tactic r WHERE r.count > 0",
     "roll-ups by decoy": (
         f"SELECT r.day, n.name, r.source_kind, {_USE}, {_SUMS} FROM rollup_fleet_day r {_OF_USE} "
         "LEFT JOIN sensor n ON n.id = r.decky_id WHERE r.count > 0"

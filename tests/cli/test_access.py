@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from decnet.sources.jsonl_record import MAX_NAME_CHARS
+
 if TYPE_CHECKING:
     from tests.cli.conftest import CommandLine
 
@@ -39,11 +41,25 @@ def test_a_key_is_printed_once_and_revoked_by_its_number(decnet: CommandLine, ki
     assert (again.returncode, f"decnet {kind} list" in again.stderr) == (1, True)
 
 
-@pytest.mark.parametrize("arguments", [("user", "add", "a b"), ("key", "add", "x\x1b[31m"), ("user", "add", "x" * 65)])
-def test_a_name_that_would_need_escaping_is_refused(decnet: CommandLine, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("user", "add", "a b"),
+        ("key", "add", "x\x1b[31m"),
+        ("user", "add", "x" * 65),
+        ("sensor", "add", "x" * (MAX_NAME_CHARS + 1)),
+    ],
+)
+def test_a_name_that_would_need_escaping_or_is_too_long_is_refused(
+    decnet: CommandLine, arguments: tuple[str, ...]
+) -> None:
     done = decnet.run(*arguments)
     assert done.returncode == 2
     assert "\x1b" not in done.stderr
+
+
+def test_a_sensor_has_a_name_of_any_length_that_records_may_name(decnet: CommandLine) -> None:
+    assert decnet.run("sensor", "add", "x" * MAX_NAME_CHARS).returncode == 0
 
 
 def test_whoever_is_not_there_cannot_be_changed(decnet: CommandLine) -> None:

@@ -55,6 +55,18 @@ def test_an_export_of_one_attacker_has_no_others(filled: CommandLine) -> None:
     assert {tag["technique"] for tag in tags} <= scored
 
 
+@pytest.mark.timeout(60)
+def test_an_export_of_a_time_has_what_was_seen_in_it(filled: CommandLine) -> None:
+    def seen(*arguments: str) -> list[str]:
+        return [tag["observed_at"] for tag in csv.DictReader(io.StringIO(exported(filled, "csv", *arguments)))]
+
+    every = sorted(seen())
+    moment = every[len(every) // 2][:19]
+    assert sorted(seen("--since", moment) + seen("--until", moment)) == every
+    assert seen("--since", moment, "--until", every[-1][:19])
+    assert json.loads(exported(filled, "navigator", "--until", "2001-01-01"))["techniques"] == []
+
+
 def test_an_empty_store_exports_too(decnet: CommandLine) -> None:
     assert json.loads(exported(decnet, "navigator"))["techniques"] == []
     assert json.loads(exported(decnet, "misp")) == {"response": []}
@@ -69,6 +81,8 @@ def test_an_empty_store_exports_too(decnet: CommandLine) -> None:
         (("csv", "--identity", "nobody"), "is no uuid"),
         (("csv", "--attacker", "x.example"), "is no IP address"),
         (("csv", "--attacker", ADDRESS, "--identity", "x"), "give one of"),
+        (("csv", "--since", "yesterday"), "does not match the formats"),
+        (("csv", "--since", "2026-01-02", "--until", "2026-01-02"), "nothing is before it"),
         (("csv", "--output", "/nowhere/x.csv"), "No such file or directory"),
     ],
 )

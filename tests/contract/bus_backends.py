@@ -267,7 +267,7 @@ async def until(claim: Callable[[], Awaitable[bool]], *, within_s: float = 10.0)
 
 def numbers(deliveries: list[Delivery]) -> list[int]:
     """The items of ``deliveries`` as made by :func:`messages`."""
-    return [int(item) for delivery in deliveries for item in delivery.message.items]
+    return [int(item) for delivery in deliveries for message in delivery.messages for item in message.items]
 
 
 @contextmanager

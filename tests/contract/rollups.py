@@ -19,7 +19,8 @@ BAND = "CASE " + " ".join(
 ) + " END"  # fmt: skip
 OWNERS = (
     "tag t LEFT JOIN attacker a ON a.id = t.attacker_id LEFT JOIN identity o ON o.id = t.identity_id "
-    "LEFT JOIN identity i ON i.id = a.identity_id LEFT JOIN identity h ON h.id = o.merged_into_id"
+    "LEFT JOIN identity i ON i.id = a.identity_id LEFT JOIN identity h ON h.id = o.merged_into_id "
+    "JOIN ttp u ON u.id = t.ttp_id"
 )
 KEYS = {
     "rollup_attacker": ("attacker_id, day", "t.attacker_id", DAY),
@@ -27,6 +28,7 @@ KEYS = {
     "rollup_identity": ("identity_id, day", "coalesce(a.identity_id, h.id, t.identity_id)", DAY),
     "rollup_campaign": ("campaign_id, day", "coalesce(i.campaign_id, h.campaign_id, o.campaign_id)", DAY),
     "rollup_fleet_hour": ("hour", None, HOUR),
+    "rollup_fleet_tactic": ("hour", None, HOUR),
     "rollup_fleet": ("", None, None),
     "rollup_fleet_day": ("decky_id, source_kind, day", "t.decky_id, t.source_kind", DAY),
 }
@@ -37,8 +39,9 @@ def assert_rollups_equal_a_recount(database: Database) -> None:
     for table, (keys, owner, length) in KEYS.items():
         parts = [*(owner.split(", ") if owner and "(" not in owner else [owner] if owner else [])]
         bucket = [f"(t.observed_at - t.observed_at % {length}) / {length}"] if length else []
-        labels = [*parts, *bucket, "t.ttp_id", BAND]
-        of = f"{keys}, ttp_id, band" if keys else "ttp_id, band"
+        use = "tactic" if table == "rollup_fleet_tactic" else "ttp_id"
+        labels = [*parts, *bucket, "u.tactic" if use == "tactic" else "t.ttp_id", BAND]
+        of = f"{keys}, {use}, band" if keys else f"{use}, band"
         recount = rows(
             database,
             f"SELECT {', '.join(labels)}, count(*), max(t.confidence), min(t.observed_at), max(t.observed_at) "

@@ -179,7 +179,7 @@ async def test_a_batch_that_fails_leaves_nothing_and_is_taken_in_later(database:
             return super().acknowledge_within(connection)
 
     async def handle(batch: Batch) -> None:
-        failing = Failing(batch._delivery, batch.items, is_last=batch._is_last)
+        failing = Failing(batch._delivery, batch.messages, is_last=batch._is_last)
         await worker.handle(failing)
 
     bus = MemoryBus(MemoryStore())

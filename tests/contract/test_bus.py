@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from decnet.bus.base import Bus, Subscription
+    from decnet.bus.base import Bus, Delivery, Subscription
 
 BACK_ENDS: dict[str, Callable[[Path], BackEnd]] = {
     "journal": InJournal,
@@ -201,6 +201,105 @@ async def test_a_delayed_message_does_not_come_before_its_time(back_end: BackEnd
 
         assert await is_quiet(subscription, 0.4)
         assert numbers(await take(subscription, 1)) == [0]
+    await bus.close()
+
+
+# runs
+
+
+@in_loop
+async def test_what_waits_in_a_partition_comes_whole_and_in_order_in_runs(back_end: BackEnd) -> None:
+    bus = await back_end.open()
+    await bus.publish([*messages("events", 4, 30), *messages("ttp.tagged", 4, 1), *messages("events", 5, 3, first=50)])
+    taken: list[Delivery] = []
+    async with bus.subscribe("events", durable="ttp", start=Start.FIRST, run=7) as subscription:
+        while len(numbers(taken)) < 33:
+            taken += await take(subscription, 1)
+        assert await is_quiet(subscription, 0.1)
+
+    for delivery in taken:
+        assert 1 <= len(delivery.messages) <= 7
+        assert {(message.topic, message.partition) for message in delivery.messages} == {
+            ("events", delivery.message.partition)
+        }
+    for partition, first, count in ((4, 0, 30), (5, 50, 3)):
+        there = [delivery for delivery in taken if delivery.message.partition == partition]
+        assert numbers(there) == list(range(first, first + count))
+    assert await bus.lag("ttp") == (0, 0.0)
+    await bus.close()
+
+
+@in_loop
+async def test_a_run_waits_for_no_more_than_is_there(back_end: BackEnd) -> None:
+    bus = await back_end.open()
+    async with bus.subscribe("events", durable="ttp", run=100) as subscription:
+        for number in range(3):
+            await bus.publish(messages("events", 0, 1, first=number))
+
+            assert numbers(await take(subscription, 1)) == [number]
+    await bus.close()
+
+
+@in_loop
+async def test_the_messages_of_a_run_that_is_given_back_come_again_in_order(back_end: BackEnd) -> None:
+    bus = await back_end.open()
+    await bus.publish(messages("events", 0, 6))
+    async with bus.subscribe("events", durable="ttp", start=Start.FIRST, run=4) as subscription:
+        async with asyncio.timeout(10):
+            await (await anext(subscription)).retry(0.05)
+        seen: list[Delivery] = []
+        while len(numbers(seen)) < 6:
+            seen += await take(subscription, 1)
+
+    assert numbers(seen) == list(range(6))
+    assert (seen[0].tries, len(seen[0].messages)) == (2, 1)
+    await bus.close()
+
+
+@in_loop
+async def test_what_a_process_may_have_died_of_comes_alone(back_end: BackEnd) -> None:
+    dying, living = await back_end.open(), await back_end.open()
+    await living.publish(messages("events", 0, 12))
+    killed = dying.subscribe("events", durable="ttp", start=Start.FIRST, run=4)
+    await killed.__aenter__()
+    async with asyncio.timeout(10):
+        of_the_dead = [await anext(killed)]
+    await back_end.kill(dying, killed)
+
+    async with living.subscribe("events", durable="ttp", run=4) as subscription:
+        taken = await take(subscription, 1)
+        while len(numbers(taken)) < 12:
+            taken += await take(subscription, 1)
+
+    assert numbers(taken) == list(range(12))
+    assert taken[0].tries == 2
+    suspects = numbers(of_the_dead)
+    assert all(len(one.messages) == 1 for one in taken if set(numbers([one])) & set(suspects))
+    await living.close()
+
+
+@in_loop
+async def test_a_poison_item_in_a_run_takes_no_other_along(back_end: BackEnd) -> None:
+    bus = await back_end.open()
+    handled: list[bytes] = []
+    counters = Counters()
+
+    async def handle(batch: Batch) -> None:
+        if b"poison" in batch.items:
+            raise ValueError("no way")
+        handled.extend(batch.items)
+
+    bodies = [(b"1", b"2"), (b"3", b"poison", b"4"), (b"5",), (b"6", b"7")]
+    await bus.publish([Message("events", 9, items) for items in bodies])
+    async with bus.subscribe("events", durable="ttp", start=Start.FIRST, run=8) as subscription:
+        loop = asyncio.create_task(consume(subscription, handle, counters=counters, pause=nothing))
+        await until(lambda: _has_lag(bus, 0))
+        loop.cancel()
+
+    assert handled == [b"1", b"2", b"3", b"4", b"5", b"6", b"7"]
+    assert (counters.handled, counters.dead) == (7, 1)
+    [letter] = await bus.dead_letters("ttp")
+    assert (letter.topic, letter.partition, letter.item) == ("events", 9, b"poison")
     await bus.close()
 
 
@@ -425,7 +524,7 @@ async def test_processes_may_come_go_and_die_at_any_time(back_end: BackEnd) -> N
 
     async def process(lifetime_s: float | None) -> None:
         bus = await back_end.open()
-        subscription = await bus.subscribe("events", durable="ttp", start=Start.FIRST).__aenter__()
+        subscription = await bus.subscribe("events", durable="ttp", start=Start.FIRST, run=8).__aenter__()
         loop = asyncio.create_task(consume(subscription, handle, parallel=4))
         await asyncio.sleep(lifetime_s) if lifetime_s else await is_over.wait()
         loop.cancel()

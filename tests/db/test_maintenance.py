@@ -78,6 +78,7 @@ def test_sums_per_hour_are_kept_for_a_time_and_sums_per_day_for_good(database: D
     hours = rows(database, "SELECT count(*) FROM rollup_fleet_hour")[0][0]
     assert drop_old_hours(database, now=NOON + HOURS_KEPT_DAYS * DAY) == 0
     assert drop_old_hours(database, now=NOON + (HOURS_KEPT_DAYS + 3) * DAY) == hours
+    assert rows(database, "SELECT count(*) FROM rollup_fleet_tactic") == [(0,)]
     assert rows(database, "SELECT sum(count) FROM rollup_fleet_day") == [(7,)]
 
 

@@ -112,6 +112,24 @@ def test_sums_of_the_fleet_over_all_time_begin_with_those_of_its_days(database: 
     assert rows(database, f"SELECT shard, {sums} FROM rollup_fleet") == [(0, 1, 4, 3, 1.0, 5, 16)]
 
 
+@pytest.mark.timeout(60)
+def test_hours_by_tactic_begin_with_those_by_technique(database: Database) -> None:
+    database.write(lambda connection: downgrade(connection, "0016"))
+    run(
+        database,
+        "INSERT INTO ttp VALUES (1, 'enterprise-19.2', 'TA0007', 'T1083', ''), "
+        "(2, 'enterprise-19.2', 'TA0007', 'T1057', '')",
+    )
+    run(
+        database,
+        "INSERT INTO rollup_fleet_hour (hour, shard, ttp_id, band, count, max_confidence, first_seen, last_seen) "
+        "VALUES (7, 0, 1, 4, 2, 0.9, 5, 6), (7, 3, 2, 4, 1, 1, 1, 2), (8, 0, 1, 4, 0, 1, 1, 2)",
+    )
+    database.write(upgrade)
+    columns = "hour, tactic, shard, band, count, max_confidence, first_seen, last_seen"
+    assert rows(database, f"SELECT {columns} FROM rollup_fleet_tactic") == [(7, "TA0007", 0, 4, 3, 1.0, 1, 6)]
+
+
 def test_an_upgrade_leaves_nobody_waiting(database: Database) -> None:
     """Not who upgrades next over another connection, and not another database of the server."""
     lock = "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database WHERE locktype = 'advisory'"

@@ -125,7 +125,7 @@ def test_actors_are_told_with_their_members_reasons_and_sums(stored: Database) -
         attacker = sums.owner_of(connection, "attacker", FIRST)
         assert attacker is not None
         assert actor_pages.count_sessions(connection, attacker.number) == 3
-        assert actor_pages.newest_traits(connection, attacker.number) == []
+        assert actor_pages.newest_traits(connection, [attacker.number]) == []
         assert actor_pages.verdicts_of(connection, attacker.number) == []
         assert sums.owner_of(connection, "session", FIRST) is None
 
@@ -151,6 +151,13 @@ def test_sums_of_the_fleet_by_time_decoy_and_kind(stored: Database) -> None:
     for bucket in buckets:
         found = stored.read(partial(sums.activity, wanted=TagFilter(since=NOON, until=NOON + 9 * DAY), bucket=bucket))
         assert [(row.tactic, row.count) for row in found] == [("TA0011", 6)] * 3
+        for wanted, expected in (
+            (TagFilter(min_confidence=0.3, tactic="TA0006"), 3),
+            (TagFilter(min_confidence=0.3, technique="T1003"), 3),
+            (TagFilter(min_confidence=0.3, until=NOON + 1), 7),
+        ):
+            found = stored.read(partial(sums.activity, wanted=wanted, bucket=bucket))
+            assert sum(row.count for row in found) == expected
     assert stored.read(sums.last_seen) == NOON + 2 * DAY + 2 * SECOND + 3
 
 

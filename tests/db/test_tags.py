@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import random
+import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event as hooks
 
 from decnet.db.actors import Actors
+from decnet.db.engine import open_database
 from decnet.db.maintenance import fold_shards, purge_attacker
 from decnet.db.tags import TagWriter, raise_rule_floor
 from decnet.errors import OutdatedRule, StorageError
@@ -138,6 +141,32 @@ def test_a_newer_version_supersedes_the_older_tags_of_the_events_that_it_saw(dat
     assert database.write(again) == (1, 1)
     assert database.write(again) == (0, 0)
     assert rows(database, "SELECT rule_id, rule_version FROM tag WHERE superseded") == [("R0012", 1)]
+    assert_rollups_equal_a_recount(database)
+
+
+def test_a_writer_that_comes_while_sums_are_taken_back_is_counted_once(database: Database) -> None:
+    """Its part of the fleet's sums is a new row, which nobody who removes the old ones waits for."""
+    taken = a_command("wget x")
+    late = a_command("wget y", at=NOON + 1, src="198.51.100.99", session="other")
+    tag = a_tag(taken)
+    store(database, [taken, late], [tag], shard=1)
+    other = open_database(database.url.render_as_string(hide_password=False))
+    writer = threading.Thread(target=store, args=(other, [], [a_tag(late)]), kwargs={"shard": 2})
+
+    def come(_connection: object, _cursor: object, sql: str, *_: object) -> None:
+        if "DELETE FROM rollup_fleet_hour" in sql:
+            writer.start()
+            writer.join(timeout=0.5)  # where nobody holds it back, it is done by then
+
+    def take(connection: Connection) -> None:
+        hooks.listen(connection, "after_cursor_execute", come)
+        TagWriter(Actors()).delete_tags(connection, [(tag.observed_at, tag.uuid)])
+        hooks.remove(connection, "after_cursor_execute", come)
+
+    database.write(take)
+    writer.join()
+    other.close()
+    assert rows(database, "SELECT count(*) FROM tag") == [(1,)]
     assert_rollups_equal_a_recount(database)
 
 

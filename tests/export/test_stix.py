@@ -4,6 +4,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import stix2
+from msgspec import structs
 from stix2validator import ValidationOptions, validate_instance
 
 from decnet.attack.catalog import load
@@ -55,6 +57,20 @@ def test_what_refers_to_something_comes_after_it() -> None:
         refs += [value for name, value in one.items() if name.endswith("_ref")]
         assert set(refs) <= known
         known.add(one["id"])
+
+
+@pytest.mark.parametrize("micros", [0, 1, 100, 120_000, 999_999])
+def test_the_library_reads_every_object_and_says_the_same(micros: int) -> None:
+    plain = stored_tags(3 * len(HOSTILE))
+    tags = [
+        *(structs.replace(tag, observed_at=tag.observed_at + micros) for tag in plain),
+        structs.replace(plain[-1], source_kind="payload", evidence={"sha256": "ab" * 32}, source_id="f1"),
+        structs.replace(plain[-1], address=None, session_uuid=None, decoy=None, evidence={}, source_kind="scan"),
+    ]
+    objects = json.loads(bundle_of(tags))["objects"]
+    assert {one["type"] for one in objects} >= {"file", "process", "network-traffic", "ipv6-addr", "sighting"}
+    for one in objects:
+        assert json.loads(stix2.parse(one, version="2.1").serialize()) == one
 
 
 def test_hostile_text_is_data() -> None:

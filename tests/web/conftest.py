@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 RECORDING = str(Path(__file__).parents[2] / "demo" / "cowrie.json")
 PASSWORD = "a long password"
 PATH = "/api/v1"
+PATIENCE_S = 15.0
+"""A machine under test is a busy one."""
 _ACCOUNTS: dict[str, Role] = {"admin": "admin", "viewer": "viewer"}
 
 
@@ -69,7 +71,7 @@ class Api:
 
     def asking(self, token: str) -> httpx.Client:
         """A client that sends ``token``."""
-        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {token}"})
+        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE_S)
 
 
 @asynccontextmanager
@@ -107,7 +109,7 @@ def _api(folder: Path) -> Iterator[Api]:
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(served(folder)) as (place, url),
-        httpx.Client(base_url=url) as client,
+        httpx.Client(base_url=url, timeout=PATIENCE_S) as client,
     ):
         yield Api(place, url, client)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 
@@ -43,7 +45,7 @@ def joined(api: Api) -> list[AttackerUuid]:
         write_memberships(connection, {first: first, second: first, third: third}, {first: first, third: first})
         edge = StoredEdge(1.0, ("payload", "script"), "payload:abc")
         write_identity_edges(connection, {first: [edge], second: [edge]})
-        write_campaign_edges(connection, {identity_uuid(third): [StoredEdge(1.0, ("hand_off",), "session:x")]})
+        write_campaign_edges(connection, {identity_uuid(third): [StoredEdge(1.0, ("hand_off",), f"session:{NOBODY}")]})
 
     api.place.database.write(work)
     return [first, second, third]
@@ -149,6 +151,50 @@ def test_an_identity_is_told_with_its_attackers_and_why_they_are_one(api: Api, v
     assert uuid_text(third) not in str(found)
 
 
+def test_an_identity_is_told_with_what_its_attackers_show_and_what_others_say_of_them(
+    api: Api, viewer: httpx.Client
+) -> None:
+    first, second, _ = joined(api)
+    numbers = rows(api.place.database, "SELECT id, address FROM attacker ORDER BY first_seen, id")[:2]
+
+    def work(connection: Any) -> None:
+        want_lookups(connection, ["greynoise"], [number for number, _ in numbers], now=1, kept_us=1)
+        while (lookup := due_lookup(connection, "greynoise", now=2)) is not None:
+            store_answer(connection, "greynoise", lookup, Verdict("greynoise", standing="malicious"), now=3)
+
+    api.place.database.write(work)
+    found = got(viewer, f"/identities/{uuid_text(identity_uuid(first))}")
+    assert {(one["address"], one["standing"]) for one in found["verdicts"]} == {
+        (address, "malicious") for _, address in numbers
+    }
+    each = [got(viewer, f"/attackers/{uuid_text(one)}")["traits"] for one in (first, second)]
+    shown = {tuple(one) for traits in each for one in traits["fingerprints"]}
+    assert {tuple(one) for one in found["traits"]["fingerprints"]} == shown != set()
+    assert found["traits"]["sessions"] == sum(traits["sessions"] for traits in each)
+
+
+def test_sessions_of_an_identity_are_those_of_its_attackers(api: Api, viewer: httpx.Client) -> None:
+    first, second, _ = joined(api)
+    for name in (first, second):
+        found = all_items(viewer, "/sessions", identity=uuid_text(identity_uuid(name)), limit=3)
+        assert {one["attacker_uuid"] for one in found} == {uuid_text(first), uuid_text(second)}
+
+
+@pytest.mark.parametrize("scope", ["attacker", "identity", "campaign", "session"])
+def test_the_days_of_an_owner_sum_up_to_its_techniques(viewer: httpx.Client, scope: str) -> None:
+    plural = {"identity": "identities"}.get(scope, f"{scope}s")
+    uuid = max(all_items(viewer, f"/{plural}"), key=lambda one: one["tags"])["uuid"]
+    summed: Counter[tuple[str, str, str | None]] = Counter()
+    for one in got(viewer, f"/ttp/activity/by-{scope}/{uuid}")["items"]:
+        assert one["started_at"] % 86_400_000_000 == 0
+        summed[one["tactic"], one["technique_id"], one["sub_technique_id"]] += one["count"]
+    assert summed == {
+        (one["tactic"], one["technique_id"], one["sub_technique_id"]): one["count"]
+        for one in got(viewer, f"/ttp/by-{scope}/{uuid}")["items"]
+    }
+    assert refused(viewer, f"/ttp/activity/by-{scope}/{NOBODY}") == 404
+
+
 def test_credentials_are_counted_and_no_secret_is_told(api: Api, viewer: httpx.Client) -> None:
     uuid = max(all_items(viewer, "/identities"), key=lambda one: one["events"])["uuid"]
     answer = viewer.get(f"/identities/{uuid}")
@@ -166,14 +212,53 @@ def test_a_campaign_is_told_with_its_identities_and_its_phases(api: Api, viewer:
     head = uuid_text(campaign_uuid(identity_uuid(first)))
     found = got(viewer, f"/campaigns/{head}")
     assert {one["uuid"] for one in found["members"]} == {uuid_text(identity_uuid(each)) for each in (first, third)}
+    for one in found["members"]:
+        assert one["addresses"] == got(viewer, f"/identities/{one['uuid']}")["addresses"]
     reasons = {one["uuid"]: one["reasons"] for one in found["members"]}
-    assert reasons[uuid_text(identity_uuid(third))] == [{"weight": 1.0, "kinds": ["hand_off"], "reason": "session:x"}]
+    assert reasons[uuid_text(identity_uuid(third))] == [
+        {"weight": 1.0, "kinds": ["hand_off"], "reason": f"session:{NOBODY}"}
+    ]
     assert found["attackers"] == 3
     assert sum(one["count"] for one in found["phases"]) == found["tags"]
     assert {(one["tactic"], one["phase"]) for one in found["phases"]} >= {("TA0001", "delivery")}
+    assert sum(one["count"] for one in found["spans"]) == found["tags"]
+    assert {one["identity_uuid"] for one in found["spans"]} == {one["uuid"] for one in found["members"]}
+    assert all(one["first_seen"] <= one["last_seen"] for one in found["spans"])
     gone = uuid_text(campaign_uuid(identity_uuid(third)))
     assert got(viewer, f"/campaigns/{gone}") == found
     assert found["merged"].count(gone) == 1
+
+
+def test_a_hand_off_is_told_with_the_visits_on_its_two_sides(api: Api, viewer: httpx.Client) -> None:
+    """The dropper fetches, then somebody careful looks around on the same decoy."""
+    by_address = {one["address"]: one for one in all_items(viewer, "/attackers")}
+    giver, taker = by_address["198.51.100.15"], by_address["198.51.100.18"]
+    left, taken = (
+        max(all_items(viewer, "/sessions", attacker=one["uuid"]), key=lambda one: one["tags"]) for one in (giver, taker)
+    )
+    edge = StoredEdge(0.75, ("hand_off",), f"session:{left['uuid']}")
+    heads = [AttackerUuid(UUID(one["uuid"]).bytes) for one in (giver, taker)]
+
+    def work(connection: Any) -> None:
+        write_memberships(connection, {one: one for one in heads}, dict.fromkeys(heads, heads[0]))
+        write_campaign_edges(connection, {identity_uuid(one): [edge] for one in heads})
+
+    api.place.database.write(work)
+    (found,) = got(viewer, f"/campaigns/{giver['campaign_uuid']}")["hand_offs"]
+    seen = {
+        uuid: got(viewer, f"/ttp/by-session/{uuid}", min_confidence=0)["items"]
+        for uuid in (left["uuid"], taken["uuid"])
+    }
+    assert found == {
+        "giver_uuid": giver["identity_uuid"],
+        "taker_uuid": taker["identity_uuid"],
+        "decoy": "decoy-ssh-01",
+        "session_uuid": left["uuid"],
+        "left_at": max(one["last_seen"] for one in seen[left["uuid"]] if one["tactic"] in {"TA0003", "TA0011"}),
+        "taker_session_uuid": taken["uuid"],
+        "taken_at": min(one["first_seen"] for one in seen[taken["uuid"]] if one["tactic"] in {"TA0007", "TA0008"}),
+        "weight": 0.75,
+    }
 
 
 def test_an_empty_store_has_nobody(empty_api: Api) -> None:

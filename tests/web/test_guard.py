@@ -27,6 +27,16 @@ def test_a_foreign_host_name_is_refused(api: Api) -> None:
         assert api.client.get("/health/live", headers={"Host": host}).status_code == 200, host
 
 
+def test_a_parameter_that_is_given_twice_is_refused(viewer: httpx.Client) -> None:
+    for query in ("until=x&since=1&until=1", "until=1&until=1", "%75ntil=1&until=2", "until&until=1"):
+        refused = viewer.get(f"/ttp/export/misp?{query}")
+        assert (refused.status_code, refused.json()["faults"]) == (
+            400,
+            [{"where": "query.until", "why": "it is given more than once"}],
+        )
+    assert viewer.get("/ttp/export/misp?since=1&until=2").status_code == 200
+
+
 def test_every_answer_has_the_headers_that_browsers_obey(api: Api) -> None:
     for path in ("/health/live", "/users", "/nothing"):
         headers = api.client.get(path).headers

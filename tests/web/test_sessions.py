@@ -34,9 +34,10 @@ def test_pages_hold_every_session_once_and_the_last_begun_first(api: Api, viewer
 def test_filters_of_sessions_filter(viewer: httpx.Client) -> None:
     everything = all_items(viewer, "/sessions")
     middle = everything[len(everything) // 2]["started_at"]
-    who = everything[-1]["attacker_uuid"]
+    who, whose = everything[-1]["attacker_uuid"], everything[-1]["identity_uuid"]
     cases: list[tuple[dict[str, Any], Callable[[Any], bool]]] = [
         ({"attacker": who}, lambda one: one["attacker_uuid"] == who),
+        ({"identity": whose}, lambda one: one["identity_uuid"] == whose),
         ({"protocol": "telnet"}, lambda one: one["protocol"] == "telnet"),
         ({"decoy": "decoy-ssh-01"}, lambda one: one["decoy"] == "decoy-ssh-01"),
         ({"min_commands": 2}, lambda one: one["commands"] >= 2),

@@ -8,6 +8,7 @@ from stix2validator import ValidationOptions, validate_instance
 from taxii2client.v21 import ApiRoot, Collection, Server, as_pages
 
 from decnet.export.spelling import moment_text
+from decnet.web.routes import taxii
 from decnet.web.routes.taxii import COLLECTION, MEDIA_TYPE
 from tests.databases import rows, run
 
@@ -113,6 +114,60 @@ def test_the_manifest_names_the_same_objects(api: Api) -> None:
     records = collection.get_manifest(limit=50)["objects"]
     assert [one["id"] for one in records] == [one["id"] for one in objects]
     assert all(one["media_type"] == "application/stix+json;version=2.1" for one in records)
+
+
+@pytest.mark.timeout(60)
+def test_every_object_is_found_by_its_id_and_has_one_version(api: Api, viewer: httpx.Client) -> None:
+    path = f"/taxii2/root/collections/{COLLECTION}/objects"
+    collection = collection_of(api)
+    all_objects = everything(collection)
+    by_type = {one["type"]: one for one in all_objects}
+    assert {"sighting", "identity", "marking-definition", "attack-pattern", "observed-data"} <= by_type.keys()
+    for one in by_type.values():
+        answer = viewer.get(f"{path}/{one['id']}/")
+        assert answer.headers["Content-Type"] == MEDIA_TYPE
+        assert answer.json() == {"more": False, "next": None, "objects": [one]}
+        assert answer.headers["X-TAXII-Date-Added-First"] == answer.headers["X-TAXII-Date-Added-Last"]
+        assert collection.get_object(one["id"])["objects"] == [one]
+        versions = viewer.get(f"{path}/{one['id']}/versions/").json()["versions"]
+        assert versions == [one["modified"]] if "modified" in one else len(versions) == 1
+    patterns = {one["id"] for one in all_objects if one["type"] == "attack-pattern"}
+    assert all(viewer.get(f"{path}/{one}/").json()["objects"][0]["id"] == one for one in patterns)
+
+
+@pytest.mark.timeout(60)
+def test_what_is_rare_is_looked_for_page_by_page(
+    api: Api, viewer: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taxii, "_MAX_TAGS_FOR_ONE", 5)
+    wanted = [one for one in everything(collection_of(api)) if one["type"] == "observed-data"][-1]
+    path, answers = f"/taxii2/root/collections/{COLLECTION}/objects/{wanted['id']}/", 0
+    page = viewer.get(path).json()
+    while page["more"]:
+        assert page["objects"] == []
+        page = viewer.get(path, params={"next": page["next"]}).json()
+        answers += 1
+    assert page["objects"] == [wanted]
+    assert answers > 1
+
+
+@pytest.mark.parametrize("kind", ["sighting", "identity", "attack-pattern", "file", "nothing"])
+def test_an_object_that_is_not_there_is_not_found(viewer: httpx.Client, kind: str) -> None:
+    path = f"/taxii2/root/collections/{COLLECTION}/objects/{kind}--6f1f0b5e-5b5e-4b7e-9d6a-0d1a2b3c4d5e/"
+    assert [viewer.get(f"{path}{more}").status_code for more in ("", "versions/")] == [404, 404]
+    assert viewer.delete(path).status_code == 405
+
+
+def test_objects_can_be_chosen_by_version(api: Api, viewer: httpx.Client) -> None:
+    path = f"/taxii2/root/collections/{COLLECTION}/objects/"
+    one = next(one for one in everything(collection_of(api)) if one["type"] == "sighting")
+    for version, count in ((one["modified"], 1), ("first", 1), ("last,2013-09-01T00:00:00.000Z", 1), ("2001", 0)):
+        asked = viewer.get(path + one["id"] + "/", params={"match[version]": version})
+        assert len(asked.json()["objects"]) == count
+        listed = viewer.get(path, params={"match[version]": version, "match[id]": one["id"]})
+        assert len(listed.json()["objects"]) <= count
+    old = {"added_after": "2100-01-01T00:00:00.000000Z"}
+    assert viewer.get(path + one["id"] + "/", params=old).json()["objects"] == []
 
 
 def test_an_empty_store_is_an_empty_collection(empty_api: Api) -> None:

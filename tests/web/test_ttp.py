@@ -162,6 +162,14 @@ def test_activity_of_a_long_time_is_that_of_its_newest_part(viewer: httpx.Client
     assert got(viewer, "/ttp/activity", bucket="hour", since=9, until=7)["items"] == []
 
 
+def test_activity_of_a_technique_counts_what_is_below_it(viewer: httpx.Client) -> None:
+    for wanted in ("T1059", "T1059.004"):
+        answer = got(viewer, "/ttp/activity", technique=wanted)
+        expected = sum(count for (_, technique, sub), count in techniques(viewer).items() if wanted in {technique, sub})
+        assert expected
+        assert sum(one["count"] for one in answer["items"]) == expected
+
+
 def test_activity_by_decoy_comes_by_the_day(viewer: httpx.Client) -> None:
     assert got(viewer, "/ttp/activity", decoy="x")["items"] == []
     answer = got(viewer, "/ttp/activity", bucket="hour", source_kind="command")

@@ -31,6 +31,7 @@ from decnet.workers.alerts import DURABLE, AlertsWorker, Pace
 from decnet.workers.firing import new_tag_messages
 from decnet.workers.relay import Relay
 from decnet.workers.sending import Sender
+from tests.contract.bus_backends import OnNats
 from tests.databases import own_database, rows, run
 from tests.events import NOON, SECOND, a_command, a_tag
 from tests.workers.receivers import LOCAL, Receiver, log_datagrams, log_stream, receiving, status, until
@@ -522,6 +523,32 @@ def test_a_sample_is_sent_when_it_is_asked_for(database: Database) -> None:
             assert receiver.got[0].told["tag"]["address"] == "192.0.2.1"
 
     asyncio.run(work())
+
+
+@pytest.mark.timeout(60)
+def test_what_the_relay_hands_to_nats_is_told_once(tmp_path: Path) -> None:
+    async def work(database: Database, nats: OnNats) -> None:
+        stop, clock = asyncio.Event(), Clock()
+        relay = asyncio.create_task(Relay(database, await nats.open(), holder="relay", clock=clock).run(stop))
+        try:
+            async with receiving() as receiver:
+                await asyncio.to_thread(a_hook, database, receiver.url)
+                async with alerting(database, bus=await nats.open(), clock=clock) as worker:
+                    messages = await asyncio.to_thread(tagged, database, "wget http://203.0.113.7/x", "id")
+                    await until(lambda: len(receiver.got) == 2)
+                    handled = worker.counters.handled
+                    await asyncio.to_thread(database.write, partial(add_messages, messages=messages, now=0))
+                    await until(lambda: worker.counters.handled > handled)
+                    await never(receiver, 2)
+                assert {got.told["tag"]["technique_id"] for got in receiver.got} == {"T1105"}
+        finally:
+            stop.set()
+            with contextlib.suppress(asyncio.CancelledError):
+                await relay
+            await nats.close()
+
+    with own_database("postgresql", tmp_path) as database:
+        asyncio.run(work(database, OnNats()))
 
 
 @pytest.mark.timeout(60)

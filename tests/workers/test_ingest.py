@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -125,10 +126,40 @@ async def test_the_end_of_a_packed_log_is_the_end_of_its_sessions(database: Data
 
 
 @in_loop
+async def test_a_log_is_held_up_while_events_wait_for_long_and_no_longer_than_that(database: Database) -> None:
+    run(database, "INSERT INTO bus_position VALUES ('cluster', 3, 0, 0, 'ttp.tagged')")
+    run(database, "INSERT INTO bus_position VALUES ('ttp', 3, 0, 0, 'events finding.*')")
+    run(database, "INSERT INTO outbox (\"partition\", topic, body, created_at) VALUES (3, 'ttp.tagged', x'90', 0)")
+    run(database, "INSERT INTO outbox (\"partition\", topic, body, created_at) VALUES (3, 'events', x'90', 0)")
+    waited: list[float] = []
+
+    def read_on(seconds: float) -> bool:
+        waited.append(seconds)
+        if len(waited) == 3:
+            run(database, "UPDATE bus_position SET position = 2 WHERE consumer = 'ttp'")
+        return False
+
+    await asyncio.to_thread(Pressure(database).wait_for_workers, read_on)
+    assert len(waited) == 3
+
+    run(database, "UPDATE bus_position SET position = 0")
+    pauses: list[float] = []
+
+    def nobody_reads(seconds: float) -> bool:
+        pauses.append(seconds)
+        time.sleep(seconds)
+        return False
+
+    await asyncio.to_thread(Pressure(database).wait_for_workers, nobody_reads)
+    assert 1 <= len(pauses) <= 10
+
+
+@in_loop
 async def test_a_log_is_held_up_while_too_much_waits(database: Database) -> None:
     run(database, "INSERT INTO bus_position VALUES ('ttp', 3, 0, 0, '>')")
+    written = "INSERT INTO outbox (\"partition\", topic, body, created_at) VALUES (3, 'events', x'90', {})"
     for _ in range(4):
-        run(database, "INSERT INTO outbox (\"partition\", topic, body, created_at) VALUES (3, 'events', x'90', 0)")
+        run(database, written.format(time.time_ns() // 1_000 + 60_000_000))
     pressure, waited = Pressure(database, most=3), []
 
     def read_on(seconds: float) -> bool:

@@ -64,6 +64,7 @@ class JournalBus(Bus):
         durable: str | None,
         start: Start = Start.NEW,
         partitions: Collection[int] = ALL_PARTITIONS,
+        run: int = 1,
     ) -> Subscription:
         wanted, ours = filters(patterns), check_partitions(partitions)
         if durable is None:
@@ -77,7 +78,7 @@ class JournalBus(Bus):
             Share(self._leases, check_durable(durable), uuid4().hex, ours),
             partial(self._prepare, durable, wanted, start),
             lambda partition: [
-                JournalReader(self._storage, self._looking, self._watch, self._dead, durable, partition, wanted)
+                JournalReader(self._storage, self._looking, self._watch, self._dead, durable, partition, wanted, run)
             ],
         )
 

@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from decnet.bus.base import READ_AHEAD
+from decnet.bus.base import RUN_BYTES
 from decnet.db.journal import next_messages
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ class _Ask(NamedTuple):
     partition: int
     position: int
     takes: Callable[[str], bool]
+    most: int
     answer: asyncio.Future[Found]
 
 
@@ -36,12 +37,12 @@ class Looking:
         self._asked: list[_Ask] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def look(self, partition: int, position: int, takes: Callable[[str], bool]) -> Found:
-        """What :func:`~decnet.db.journal.next_messages` finds, up to :data:`~decnet.bus.base.READ_AHEAD` messages.
+    async def look(self, partition: int, position: int, takes: Callable[[str], bool], most: int) -> Found:
+        """What :func:`~decnet.db.journal.next_messages` finds, up to ``most`` messages, or a run of them.
 
         :raises BusUnavailable: the database cannot be read for now.
         """
-        ask = _Ask(partition, position, takes, asyncio.get_running_loop().create_future())
+        ask = _Ask(partition, position, takes, most, asyncio.get_running_loop().create_future())
         self._asked.append(ask)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._answer_all())
@@ -63,4 +64,7 @@ class Looking:
 
 
 def _found(connection: Connection, asked: Sequence[_Ask]) -> list[Found]:
-    return [next_messages(connection, ask.partition, ask.position, ask.takes, READ_AHEAD) for ask in asked]
+    return [
+        next_messages(connection, ask.partition, ask.position, ask.takes, ask.most, most_bytes=RUN_BYTES)
+        for ask in asked
+    ]

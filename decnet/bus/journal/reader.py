@@ -1,4 +1,4 @@
-"""One partition for one durable, read a message at a time, and what may become of each."""
+"""One partition for one durable, read a run of messages at a time, and what may become of each."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import asyncio
 import time
 from collections import deque
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, cast
 
-from decnet.bus.durable import Held, Reader
+from decnet.bus.base import READ_AHEAD, item_at, run_length
+from decnet.bus.durable import Held, Reader, RunLength
 from decnet.bus.topics import takes
 from decnet.db.journal import Place, move_place, read_places
 
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     from decnet.db.outbox import StoredMessage
     from decnet.models.message import Message
 
-_SAVE_EVERY_S = 5.0
+_SAVE_EVERY_S = 30.0
+"""How often the position moves over what is not for us: a transaction for each partition."""
 
 
 class JournalReader(Reader):
@@ -40,6 +43,7 @@ class JournalReader(Reader):
         durable: str,
         partition: int,
         wanted: tuple[str, ...],
+        run: int,
     ) -> None:
         self._storage = storage
         self._looking = looking
@@ -47,6 +51,7 @@ class JournalReader(Reader):
         self._durable = durable
         self._partition = partition
         self._takes = partial(takes, wanted)
+        self._run = RunLength(run)
         self._place: Place | None = None
         self._is_counted = False
         self._ahead: deque[StoredMessage] = deque()
@@ -66,10 +71,15 @@ class JournalReader(Reader):
             if self._ahead or await self._look():
                 if self._is_counted or await self._count_try(place):
                     self._is_open = True
-                    return JournalDelivery(self, self._ahead[0])
+                    return JournalDelivery(self, self._next_run())
                 continue
             await self._save_what_was_passed()
             await self._woken.wait()
+
+    def _next_run(self) -> tuple[StoredMessage, ...]:
+        """The first messages of those ahead, which are handed out together."""
+        sizes = (sum(map(len, stored.message.items)) for stored in self._ahead)
+        return tuple(islice(self._ahead, run_length(sizes, self._run.next(self.tries))))
 
     async def _find_place(self) -> Place:
         while (place := await self._stored_place()) is None:  # forgotten while we read: nothing is ours
@@ -85,7 +95,9 @@ class JournalReader(Reader):
     async def _look(self) -> bool:
         """Whether there is a message for us, after all that is there was looked at."""
         while not self._ahead:
-            found, looked = await self._looking.look(self._partition, self._looked, self._takes)
+            found, looked = await self._looking.look(
+                self._partition, self._looked, self._takes, max(READ_AHEAD, self._run.most)
+            )
             if looked == self._looked:
                 return False
             self._ahead.extend(found)
@@ -134,23 +146,24 @@ class JournalReader(Reader):
         return self._place.tries if self._place else 0
 
     async def finish(self, number: int, *, is_moved: bool) -> bool:
-        """Whether message ``number`` is done now, and was ours."""
+        """Whether the messages up to ``number`` are done now, and were ours."""
         done = Place(number, 1)
         if is_moved:  # were that wrong, the next move would find another position, and everything be read anew
             self._place = done
         elif not await self._move(done):
             return False
-        self._ahead.popleft()
+        while self._ahead and self._ahead[0].id <= number:
+            self._ahead.popleft()
         self._is_open = False
         return True
 
     def again(self, delay_s: float) -> None:
-        """The open message comes again after ``delay_s``, and that try is counted then."""
+        """The open messages come again after ``delay_s``, and that try is counted then."""
         self._due = time.monotonic() + delay_s
         self._is_open = self._is_counted = False
 
     async def give_back(self) -> None:
-        """The open message was not tried."""
+        """The open messages were not tried."""
         if self._place:
             await self._move(Place(self._place.position, self._place.tries - 1))
 
@@ -170,19 +183,20 @@ class JournalReader(Reader):
 
 
 class JournalDelivery(Held):
-    """The message at which the reader of its partition is."""
+    """The messages at which the reader of their partition is."""
 
-    def __init__(self, reader: JournalReader, stored: StoredMessage) -> None:
+    def __init__(self, reader: JournalReader, run: tuple[StoredMessage, ...]) -> None:
         super().__init__()
         self._reader = reader
-        self._stored = stored
+        self._messages = tuple(stored.message for stored in run)
+        self._last = run[-1].id
         self._tries = reader.tries
         self._is_moved = False
         self._loop = asyncio.get_running_loop()
 
     @property
-    def message(self) -> Message:
-        return self._stored.message
+    def messages(self) -> tuple[Message, ...]:
+        return self._messages
 
     @property
     def tries(self) -> int:
@@ -190,7 +204,7 @@ class JournalDelivery(Held):
 
     async def acknowledge(self) -> None:
         self.check()
-        if not await self._reader.finish(self._stored.id, is_moved=self._is_moved):
+        if not await self._reader.finish(self._last, is_moved=self._is_moved):
             self.lost = True
             self.check()
         self.ended.set()
@@ -199,7 +213,7 @@ class JournalDelivery(Held):
         ours = cast("Connection", connection)
         if not self._reader.shares(ours):
             return False
-        if self.lost or not self._reader.move_within(ours, Place(self._stored.id, 1)):
+        if self.lost or not self._reader.move_within(ours, Place(self._last, 1)):
             self.lost = True
             self._loop.call_soon_threadsafe(self._give_up)
             raise self.loss()
@@ -223,4 +237,5 @@ class JournalDelivery(Held):
         await self._reader.give_back()
 
     async def bury(self, index: int, error: str) -> None:
-        await self._reader.bury(self.message, index, error, self._tries)
+        number, place = item_at(self._messages, index)
+        await self._reader.bury(self._messages[number], place, error, self._tries)

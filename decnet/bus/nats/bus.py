@@ -68,6 +68,7 @@ class NatsBus(Bus):
         durable: str | None,
         start: Start = Start.NEW,
         partitions: Collection[int] = ALL_PARTITIONS,
+        run: int = 1,  # noqa: ARG002 - a run here is one message: of several the server gives back in no sure order
     ) -> Subscription:
         wanted, ours = filters(patterns), check_partitions(partitions)
         if durable is None:

@@ -164,8 +164,8 @@ class NatsDelivery(Held):
         self._on_acknowledged = on_acknowledged
 
     @property
-    def message(self) -> Message:
-        return self._message
+    def messages(self) -> tuple[Message, ...]:
+        return (self._message,)
 
     @property
     def tries(self) -> int:

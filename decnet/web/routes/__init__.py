@@ -5,6 +5,7 @@ from __future__ import annotations
 from decnet.web.routes import (
     accounts,
     actors,
+    attack,
     auth,
     exports,
     health,
@@ -22,6 +23,7 @@ from decnet.web.routes import (
 
 ROUTERS = (
     auth.router,
+    attack.router,
     ttp.router,
     rules.router,
     exports.router,

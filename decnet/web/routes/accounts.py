@@ -9,7 +9,16 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from decnet.db import access
-from decnet.models.access import LABEL_PATTERN, NAME_PATTERN, AccessKey, Account, AuditEntry, Role, Scope
+from decnet.models.access import (
+    LABEL_PATTERN,
+    NAME_PATTERN,
+    SENSOR_PATTERN,
+    AccessKey,
+    Account,
+    AuditEntry,
+    Role,
+    Scope,
+)
 from decnet.web.access import passwords, tokens
 from decnet.web.access.principal import Admin, Keeper, Principal
 from decnet.web.pages import Cursor, Limit, Page, page_of, place_in
@@ -26,6 +35,7 @@ router = APIRouter(tags=["administration"], responses=COMMON)
 Number = Annotated[int, Path(ge=1, le=2**53)]
 _Password = Annotated[str, Field(min_length=passwords.SHORTEST, max_length=passwords.LONGEST)]
 _Name = Annotated[str, Field(pattern=NAME_PATTERN, examples=["alice"])]
+_Sensor = Annotated[str, Field(pattern=SENSOR_PATTERN, examples=["svr04"])]
 _Label = Annotated[str, Field(pattern=LABEL_PATTERN, examples=["splunk"])]
 
 
@@ -90,7 +100,7 @@ class NewSensor(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    name: _Label
+    name: _Sensor
 
 
 class MadeKey(Key):

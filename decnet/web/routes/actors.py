@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from decnet.attack.ukc import phase_of
 from decnet.attribution.sessions import SessionTraits
-from decnet.db import actor_pages, sums
+from decnet.db import actor_pages, lanes, sums
 from decnet.db.actor_pages import ActorFilter
 from decnet.db.clusters import campaigns_numbered, identities_numbered
 from decnet.models.attack_ids import TacticId
@@ -25,7 +25,7 @@ from decnet.web.pages import At, Cursor, Id, Item, Limit, Page, TimePlace, curso
 from decnet.web.place import Place, WebPlace
 from decnet.web.problems import COMMON, Refused, responses
 from decnet.web.routes.ttp import owner_in
-from decnet.web.shapes import Seen, capped, seen
+from decnet.web.shapes import Seen, capped, maybe_uuid, seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -89,12 +89,18 @@ class ProviderVerdict(BaseModel):
 
 
 class Traits(BaseModel):
-    """What the attacker's newest sessions show of who is behind it; attackers' text."""
+    """What the newest sessions show of who is behind them; attackers' text."""
 
     sessions: int = Field(description="How many were looked at.")
     fingerprints: list[tuple[str, str]] = Field(description="Kind and value.")
     payloads: list[str] = Field(description="SHA-256 of files.")
     endpoints: list[str]
+
+
+class MemberVerdict(ProviderVerdict):
+    """What one provider said last of one of an identity's addresses."""
+
+    address: str
 
 
 class AttackerDetail(Attacker):
@@ -175,6 +181,8 @@ class IdentityDetail(Identity):
     members: list[IdentityMember] = Field(description="The 200 last seen.")
     merged: list[str] = Field(description="Identities that went into this one.")
     credentials: CredentialsTried
+    traits: Traits
+    verdicts: list[MemberVerdict] = Field(description="Of the 20 attackers last seen.")
     seen: list[Seen]
 
 
@@ -197,6 +205,7 @@ class CampaignMember(BaseModel):
     """An identity of a campaign."""
 
     uuid: str
+    addresses: list[str] = Field(description="The first five that were seen.")
     first_seen: int
     last_seen: int
     events: int
@@ -212,12 +221,38 @@ class PhaseDay(BaseModel):
     count: int
 
 
+class PhaseSpan(BaseModel):
+    """What one identity did of one tactic within a day (UTC): from its first tag to its last (µs UTC)."""
+
+    identity_uuid: str
+    tactic: str
+    phase: str | None
+    first_seen: int
+    last_seen: int
+    count: int
+
+
+class HandOff(BaseModel):
+    """One identity left something on a decoy, and another took it up there within a day."""
+
+    giver_uuid: str
+    taker_uuid: str
+    decoy: str
+    session_uuid: str = Field(description="The visit that left it.")
+    left_at: int = Field(description="The last tag of persistence or command and control in it, µs UTC.")
+    taker_session_uuid: str | None = Field(description="The visit that took it up; null when it is stored no more.")
+    taken_at: int | None = Field(description="Its first tag of discovery or lateral movement, µs UTC.")
+    weight: float
+
+
 class CampaignDetail(Campaign):
     """One campaign with what is known of it."""
 
     members: list[CampaignMember] = Field(description="The 200 identities last seen.")
     merged: list[str] = Field(description="Campaigns that went into this one.")
     phases: list[PhaseDay] = Field(description="The newest 400, the oldest of them first.")
+    spans: list[PhaseSpan] = Field(description="The newest 4,000, the oldest of them first.")
+    hand_offs: list[HandOff] = Field(description="Of the 100 newest visits that others took over from.")
     seen: list[Seen]
 
 
@@ -258,7 +293,7 @@ def attacker(uuid: Uuid, _who: Viewer, request: Request, place: Place) -> Respon
             sessions=actor_pages.count_sessions(connection, owner.number),
             seen=seen(place, _lifted(sums.owner_techniques(connection, owner, TagFilter()), row.intel_bump)),
             verdicts=[_verdict(one) for one in actor_pages.verdicts_of(connection, owner.number)],
-            traits=_traits(actor_pages.newest_traits(connection, owner.number)),
+            traits=_traits(actor_pages.newest_traits(connection, [owner.number])),
         )
 
     return answer(request, place.database.read(work))
@@ -290,6 +325,7 @@ def identity(uuid: Uuid, _who: Viewer, request: Request, place: Place) -> Respon
         row = identities_numbered(connection, [owner.number]).get(owner.number)
         if row is None:
             raise Refused(404, "there is no such identity")
+        newest = actor_pages.newest_members(connection, owner.number)
         return IdentityDetail(
             **_identity(row).model_dump(),
             members=[
@@ -298,6 +334,12 @@ def identity(uuid: Uuid, _who: Viewer, request: Request, place: Place) -> Respon
             ],
             merged=[uuid_text(one) for one in actor_pages.merged_into(connection, owner)],
             credentials=_credentials(actor_pages.credentials_of(connection, owner.number)),
+            traits=_traits(actor_pages.newest_traits(connection, [number for number, _ in newest])),
+            verdicts=[
+                MemberVerdict(**_verdict(one).model_dump(), address=address)
+                for number, address in newest
+                for one in actor_pages.verdicts_of(connection, number)
+            ],
             seen=seen(place, sums.owner_techniques(connection, owner, TagFilter())),
         )
 
@@ -333,10 +375,13 @@ def campaign(uuid: Uuid, _who: Viewer, request: Request, place: Place) -> Respon
         return CampaignDetail(
             **_campaign(row).model_dump(),
             members=[
-                CampaignMember(**_member(one)) for one in actor_pages.members_of_campaign(connection, owner.number)
+                CampaignMember(**_member(one), addresses=list(one.addresses))
+                for one in actor_pages.members_of_campaign(connection, owner.number)
             ],
             merged=[uuid_text(one) for one in actor_pages.merged_into(connection, owner)],
             phases=[_phase(one) for one in actor_pages.tactics_by_day(connection, owner.number)],
+            spans=[_span(one) for one in lanes.spans_of_campaign(connection, owner.number)],
+            hand_offs=[_hand_off(one) for one in lanes.hand_offs_of_campaign(connection, owner.number)],
             seen=seen(place, sums.owner_techniques(connection, owner, TagFilter())),
         )
 
@@ -461,3 +506,27 @@ def _credentials(tried: Credentials) -> CredentialsTried:
 def _phase(row: TacticDay) -> PhaseDay:
     phase = phase_of(TacticId(row.tactic))
     return PhaseDay(started_at=row.started_at, tactic=row.tactic, phase=phase, count=row.count)
+
+
+def _span(row: lanes.PhaseSpan) -> PhaseSpan:
+    return PhaseSpan(
+        identity_uuid=uuid_text(row.identity_uuid),
+        tactic=row.tactic,
+        phase=phase_of(TacticId(row.tactic)),
+        first_seen=row.first_seen,
+        last_seen=row.last_seen,
+        count=row.count,
+    )
+
+
+def _hand_off(row: lanes.HandOff) -> HandOff:
+    return HandOff(
+        giver_uuid=uuid_text(row.giver_uuid),
+        taker_uuid=uuid_text(row.taker_uuid),
+        decoy=row.decoy,
+        session_uuid=uuid_text(row.session_uuid),
+        left_at=row.left_at,
+        taker_session_uuid=maybe_uuid(row.taker_session_uuid),
+        taken_at=row.taken_at,
+        weight=row.weight,
+    )

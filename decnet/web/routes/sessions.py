@@ -40,6 +40,9 @@ _MOST_TAGS = 10_000
 _SESSION_TAGS = 200
 _WHOLE_CHARS = 1 << 18
 _Attacker = Annotated[UUID | None, Query(description="Only this attacker's.")]
+_Identity = Annotated[
+    UUID | None, Query(description="Only those of this identity's attackers; also by one that went into it.")
+]
 _Protocol = Annotated[str | None, Query(pattern=r"^[a-z0-9_.+-]{1,32}$", description="`ssh`, `http`, …")]
 
 
@@ -145,6 +148,7 @@ def sessions(
     _who: Viewer,
     place: Place,
     attacker: _Attacker = None,
+    identity: _Identity = None,
     decoy: Decoy = None,
     protocol: _Protocol = None,
     since: Since = None,
@@ -160,6 +164,7 @@ def sessions(
     """
     wanted = SessionFilter(
         attacker=attacker.bytes if attacker is not None else None,
+        identity=identity.bytes if identity is not None else None,
         decoy=decoy,
         protocol=protocol,
         since=since,

@@ -22,6 +22,7 @@ from decnet.web.filters import (
     OfOwnedTags,
     OfSums,
     OfTags,
+    Technique,
     TechniqueInPath,
     Text,
     Uuid,
@@ -63,6 +64,22 @@ class Activity(BaseModel):
     until: int
     bucket: BucketSize
     items: list[Bucket]
+
+
+class TechniqueDay(BaseModel):
+    """Tags of one technique in the day (UTC) that begins at `started_at` (µs UTC)."""
+
+    started_at: int
+    tactic: str
+    technique_id: str
+    sub_technique_id: str | None
+    count: int
+
+
+class OwnerActivity(BaseModel):
+    """How one owner's tags run over time, the oldest first. Days without tags are left out."""
+
+    items: list[TechniqueDay] = Field(description="Of the newest days, 4,000 at most.")
 
 
 @router.get("/techniques", response_model=Page[Seen], responses=UNCHANGED)
@@ -107,6 +124,7 @@ def activity(
     request: Request,
     place: Place,
     wanted: OfFleet,
+    technique: Technique = None,
     bucket: Annotated[BucketSize | None, Query(description="By default hours for up to three days.")] = None,
 ) -> Response:
     """How many tags there were over time, by tactic; by default the 30 days up to the newest tag.
@@ -115,8 +133,9 @@ def activity(
     rounded out to whole buckets. Hours are kept for 14 days; with a decoy or a source kind there are days alone.
     The answer may be a second old.
     """
+    wanted = msgspec.structs.replace(wanted, technique=technique)
 
-    def work(connection: Connection) -> Activity:
+    def work(connection: Connection) -> bytes:
         until = wanted.until
         if until is None:
             until = (sums.last_seen(connection) or place.clock()) + 1
@@ -124,14 +143,26 @@ def activity(
         size = _bucket(bucket, wanted, until - since)
         since = max(since, until - _MOST_BUCKETS * _LENGTHS[size])
         bounded = msgspec.structs.replace(wanted, since=since, until=until)
-        rows = sums.activity(connection, bounded, size)
-        items = [
-            Bucket(started_at=row.started_at, tactic=row.tactic, count=row.count, max_confidence=row.max_confidence)
-            for row in rows
-        ]
-        return Activity(since=since, until=until, bucket=size, items=items)
+        items = sums.activity(connection, bounded, size)
+        return msgspec.json.encode({"since": since, "until": until, "bucket": size, "items": items})
 
     return remembered(request, ("activity", wanted, bucket), partial(place.database.read, work))
+
+
+@router.get("/activity/by-{scope}/{uuid}", response_model=OwnerActivity, responses=responses(404) | UNCHANGED)
+def activity_by_scope(
+    scope: _Scope, uuid: Uuid, _who: Viewer, request: Request, place: Place, wanted: OfSums
+) -> Response:
+    """How many tags one attacker, identity, campaign or session has by day and technique.
+
+    What went into another identity or campaign is answered with that one. The answer may be a second old.
+    """
+
+    def make() -> OwnerActivity:
+        rows = place.database.read(lambda connection: _owner_activity(connection, scope, uuid.bytes, wanted))
+        return OwnerActivity(items=[TechniqueDay(**msgspec.structs.asdict(row)) for row in rows])
+
+    return remembered(request, ("activity", scope, uuid, wanted), make)
 
 
 @router.get("/tags")
@@ -181,6 +212,10 @@ def owner_in(connection: Connection, scope: _Scope, uuid: bytes) -> sums.Owner:
     if owner is None:
         raise Refused(404, f"there is no such {scope}")
     return owner
+
+
+def _owner_activity(connection: Connection, scope: _Scope, uuid: bytes, wanted: TagFilter) -> list[sums.TechniqueDay]:
+    return sums.owner_activity(connection, owner_in(connection, scope, uuid), wanted)
 
 
 def _tags(

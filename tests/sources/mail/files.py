@@ -21,7 +21,8 @@ def zipped(*names: str, encrypted: bool = False) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for name in names:
-            archive.writestr(name, b"x")
+            # A ZipInfo has a fixed date: bytes that name a test must be the same in every process.
+            archive.writestr(zipfile.ZipInfo(name), b"x")
     content = packed.getvalue()
     if not encrypted:
         return content
