@@ -7,7 +7,7 @@ OPENCANARY := .venv-opencanary
 NPM := $(shell command -v npm)
 DASHBOARD := decnet/web/dashboard/index.html
 
-.PHONY: help demo dashboard no-dashboard test check format bench fuzz chaos golden recording picture screens clean
+.PHONY: help demo dashboard no-dashboard test test-again check format bench fuzz chaos golden recording picture screens clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,9 @@ no-dashboard:
 
 test: $(VENV)/.dev $(COWRIE)/.installed $(OPENCANARY)/.installed $(if $(NPM),$(DASHBOARD),no-dashboard) ## run every test, properties on the same examples each time
 	@$(BIN)/pytest --numprocesses 3 --dist worksteal --hypothesis-profile ci
+
+test-again: ## the tests that failed last time, one at a time; an error where none did
+	@$(BIN)/pytest --last-failed --last-failed-no-failures none --hypothesis-profile ci
 
 check: $(VENV)/.dev ## format, lint, types, imports, spelling, rules
 	@$(BIN)/ruff format --check --quiet .
