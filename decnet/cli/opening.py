@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from decnet.ttp.lifters.base import Tables
     from decnet.ttp.store.base import LoadedRules, RuleStore
 
-_COLLECT_AFTER = (20_000, 20, 20)
+_COLLECT_AFTER = (200_000, 20, 20)
 """Collections are for cycles, of which a run makes few: at Python's own figures they are a twentieth of its time."""
 
 
