@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 720, 360
 LEFT, RIGHT, TOP, BOTTOM = 70, 110, 30, 50
+LINE = 14
+"""Height of a line of text."""
 COLOURS = {"sqlite": "#1b6ca8", "mariadb": "#c0622b", "postgresql": "#3f7d3a"}
 _TEXT = 'font-family="sans-serif" font-size="12" fill="#555"'
 
@@ -25,8 +27,10 @@ def draw(curves: Mapping[str, Sequence[tuple[int, float]]]) -> str:
         colour = COLOURS[name]
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in places]
-        x, y = places[-1]
-        parts.append(f'<text x="{x + 8:.1f}" y="{y + 4:.1f}" {_TEXT.replace("#555", colour)}>{name}</text>')
+    ends = {name: _y(points[-1][1], top) for name, points in curves.items()}
+    x = _x(most_rows, most_rows) + 8
+    for name, y in _apart(ends).items():
+        parts.append(f'<text x="{x:.1f}" y="{y + 4:.1f}" {_TEXT.replace("#555", COLOURS[name])}>{name}</text>')
     body = "\n".join(parts)
     return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">\n{body}\n</svg>\n'
 
@@ -48,6 +52,15 @@ def _frame(top: float, most_rows: int) -> str:
         parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle" {_TEXT}>{label}</text>')
     parts.append(f'<text x="{LEFT}" y="{HEIGHT - 10}" {_TEXT}>rows in the table (empty at the left)</text>')
     return "\n".join(parts)
+
+
+def _apart(places: Mapping[str, float]) -> Mapping[str, float]:
+    """The same heights, moved down where a name would cover the one above."""
+    moved: dict[str, float] = {}
+    lowest = float("-inf")
+    for name in sorted(places, key=lambda name: places[name]):
+        lowest = moved[name] = max(places[name], lowest + LINE)
+    return moved
 
 
 def _x(rows: int, most_rows: int) -> float:
