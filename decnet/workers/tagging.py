@@ -180,10 +180,13 @@ class TaggingWorker:
 
     def _look_at_ended(self, uuids: list[SessionUuid]) -> _Found:
         """Sessions that are over, and what providers have said of their attackers, whose message may have been lost."""
-        tags = self._database.read(partial(tags_of_sessions, uuids=uuids, rules=self._rules))
-        if not self._rules.handles(INTEL_VERDICT):
-            return _Found(tags, {})
-        verdicts = self._look_at_findings(self._database.read(partial(intel_findings_of, sessions=uuids)))
+
+        def look(connection: Connection) -> tuple[list[TTPTag], list[Finding]]:
+            told = intel_findings_of(connection, uuids) if self._rules.handles(INTEL_VERDICT) else []
+            return tags_of_sessions(connection, uuids, self._rules), told
+
+        tags, told = self._database.read(look)
+        verdicts = self._look_at_findings(told)
         return _Found(tags + verdicts.tags, verdicts.bumps)
 
     def _look_at_findings(self, findings: list[Finding]) -> _Found:
