@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from decnet.ttp.lifters.base import Tables
     from decnet.ttp.store.base import LoadedRules, RuleStore
 
+_COMPILING = "decnet-rules"
+"""The thread that compiles."""
 _COLLECT_AFTER = (200_000, 20, 20)
 """Collections are for cycles, of which a run makes few: at Python's own figures they are a twentieth of its time."""
 
@@ -144,10 +146,15 @@ def rules_now(installation: Installation) -> LiveRules:
     complain(loaded.faults)
     rules = installation.live_rules(loaded)
     if rules.is_provisional:
-        threading.Thread(target=rules.rebuild, name="decnet-rules").start()
+        threading.Thread(target=rules.rebuild, name=_COMPILING).start()
     gc.freeze()  # what a run keeps to its end: collections pass over it
     gc.set_threshold(*_COLLECT_AFTER)
     return rules
+
+
+def is_compiling() -> bool:
+    """Whether rules are still compiled in the background, for which the program waits at its end."""
+    return any(thread.name == _COMPILING for thread in threading.enumerate())
 
 
 def complain(faults: list[str] | tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from decnet.attack import catalog
-from decnet.cli.opening import open_installation, rules_now
+from decnet.cli.opening import is_compiling, open_installation, rules_now
 from decnet.cli.summary import TELLING_TAGS, TOP_ATTACKERS, Summary, print_summary
 from decnet.cli.terminal import console, print_json, shown
 from decnet.db.views import technique_counts, telling_tags, top_attackers, totals
@@ -51,6 +51,10 @@ def run(files: Sequence[str], *, sensor: str | None, navigator: Path | None, aga
         print_summary(console(), reports, summary, catalog.load())
         if navigator is not None:
             console().print(f"Navigator layer: {navigator}", style="dim")
+        if is_compiling() and (screen := console(stderr=True)).is_terminal:
+            screen.print(
+                "The rules are being compiled, once, so that later runs are faster: a few seconds", style="dim"
+            )
     return 1 if any(report.refused for report in reports) else 0
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -73,9 +72,14 @@ def _is_ready(leaves: Leaves, cache: ScanCache | None) -> bool:
 def scanners_of(
     searches: Iterable[Leaves], engine: Engine | None = None, cache: ScanCache | None = None
 ) -> list[Scanner]:
-    """A scanner for each of ``searches``; Hyperscan compiles without the GIL, so the processors share the work."""
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        return list(threads.map(partial(scanner_of, engine=engine, cache=cache), searches))
+    """A scanner for each of ``searches``; Hyperscan compiles without the GIL, so the processors share the work.
+
+    Not with an executor: those take no work while a program ends, which a first, short run does before all is compiled.
+    """
+    from multiprocessing.pool import ThreadPool
+
+    with ThreadPool(os.cpu_count()) as threads:
+        return threads.map(partial(scanner_of, engine=engine, cache=cache), searches)
 
 
 def hyperscan_form(leaf: Leaf) -> HyperscanForm:

@@ -51,6 +51,16 @@ def test_the_recording_shows_what_its_visitors_did(decnet: CommandLine) -> None:
     assert {"T1059.004", "T1105", "T1082", "T1033", "T1003.008", "T1053.003", "T1070.003"} <= seen
 
 
+@pytest.mark.timeout(180)
+def test_a_first_run_that_ends_before_its_rules_are_compiled_leaves_them_for_the_next(decnet: CommandLine) -> None:
+    cache = decnet.folder / "cache"
+    environment = {**decnet.environment, "XDG_CACHE_HOME": str(cache)}
+    command = [sys.executable, "-m", "decnet", "ttp", "tag", RECORDING]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert any(path.is_file() for path in cache.rglob("*"))
+
+
 def test_a_second_run_adds_nothing_and_says_so(decnet: CommandLine) -> None:
     first = as_json(decnet.run("ttp", "tag", RECORDING, "--json"))
     assert "0 new tags" in decnet.run("ttp", "tag", RECORDING).stdout
