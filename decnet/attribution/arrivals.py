@@ -24,6 +24,9 @@ KEPT = 2_048
 """Arrivals of a day that are kept one by one. What is older is only counted: by then every class that an attacker's
 day can show has long been reached."""
 
+NOT_MOVED = 2**31
+"""Beyond every position."""
+
 RUN_AGAIN = 512
 """Arrivals after a late one that are looked at again."""
 
@@ -44,6 +47,8 @@ class Arrivals(msgspec.Struct, omit_defaults=True):
     """The times (µs) of what arrived, sorted, and the sum of the squares of the intervals between them.
 
     That sum may have more than the 64 bits of a stored number, so it is kept as ``high`` times 2**60 and ``low``.
+    ``moved_from`` is the first position at which a time has moved since whoever stores them last set it to
+    :data:`NOT_MOVED`; else the list only grows at its end.
     """
 
     times: list[int] = []
@@ -53,6 +58,7 @@ class Arrivals(msgspec.Struct, omit_defaults=True):
     dropped_span: int = 0
     dropped_high: int = 0
     dropped_low: int = 0
+    moved_from: int = NOT_MOVED
 
     @property
     def squares(self) -> int:
@@ -81,6 +87,7 @@ class Arrivals(msgspec.Struct, omit_defaults=True):
             return -1
         position = bisect_right(times, at)
         insort(times, at)
+        self.moved_from = min(self.moved_from, position)
         after = times[position + 1]
         more = (after - at) ** 2
         if position:
@@ -105,6 +112,7 @@ class Arrivals(msgspec.Struct, omit_defaults=True):
         self.dropped_span += times[cut] - times[0]
         self.dropped += cut
         del times[:cut]
+        self.moved_from = 0
 
     def _squares_until(self, position: int) -> int:
         """The squares of the intervals up to ``position``, summed from the nearer end."""

@@ -91,7 +91,7 @@ from decnet.models.finding import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from decnet.attribution.states import DayKey, ServiceKey, Stored
+    from decnet.attribution.states import Credential, DayKey, ServiceKey, Stored
     from decnet.attribution.tools import Tool
     from decnet.models.actor import AttackerUuid, SessionUuid
     from decnet.models.event import Event
@@ -136,17 +136,24 @@ class Outcome:
 class _Place:
     """Where the events of a session go, for as long as they come in their order, from one address, within a day.
 
-    ``session`` is None where it is another sensor's or attacker's. ``attempts`` are those at its service, once there
+    ``session`` is None where it is another sensor's or attacker's. ``credentials`` are the day's, to look them up.
+    ``attempts`` are those at its service, once there
     are any. ``last_at`` and ``day_ends_at`` are µs UTC.
     """
 
     __slots__ = (
         *("sensor", "src_ip", "decky_id", "protocol", "attacker"),
-        *("session", "day", "day_key", "last_at", "day_ends_at", "attempts", "service_key"),
+        *("session", "day", "day_key", "credentials", "last_at", "day_ends_at", "attempts", "service_key"),
     )
 
     def __init__(
-        self, event: Event, attacker: AttackerUuid, session: SessionState | None, day: DayState, day_key: DayKey
+        self,
+        event: Event,
+        attacker: AttackerUuid,
+        session: SessionState | None,
+        day: DayState,
+        day_key: DayKey,
+        credentials: set[Credential],
     ) -> None:
         self.sensor = event.sensor
         self.src_ip = event.src_ip
@@ -156,6 +163,7 @@ class _Place:
         self.session = session
         self.day = day
         self.day_key = day_key
+        self.credentials = credentials
         self.last_at = event.observed_at
         self.day_ends_at = (day_key[1] + 1) * DAY_US
         self.attempts: Attempts | None = None
@@ -182,6 +190,7 @@ class Attribution:
         self.clocks: dict[str, int] = {}
         self._stored: Stored = stored or NothingStored()
         self._idle_us = idle_us
+        self._credentials: dict[DayKey, set[Credential]] = {}
         self._due: dict[str, list[tuple[int, SessionUuid]]] = {}
         self._begin()
 
@@ -224,6 +233,7 @@ class Attribution:
             del self.sessions[uuid]
         for key in [key for key in self.days if key[1] < day]:
             del self.days[key]
+            self._credentials.pop(key, None)
         for service in [key for key, state in self.services.items() if _newest(state) < before]:
             del self.services[service]
 
@@ -262,7 +272,10 @@ class Attribution:
         self._touched.days.add(day_key)
         session = self._session(event, attacker, day, day_key)
         self._add_to_day(event, day, day_key)
-        return _Place(event, attacker, session, day, day_key)
+        credentials = self._credentials.get(day_key)
+        if credentials is None:
+            credentials = self._credentials[day_key] = set(day.credentials)
+        return _Place(event, attacker, session, day, day_key, credentials)
 
     def _session(self, event: Event, attacker: AttackerUuid, day: DayState, day_key: DayKey) -> SessionState | None:
         """The session of ``event``, begun if it is the first; None where it is another sensor's or attacker's."""
@@ -448,8 +461,10 @@ class Attribution:
         day, key = place.day, place.service_key
         account, secret = short_account(payload.username), payload.secret or payload.key_fingerprint
         if secret:
-            if len(day.credentials) < MAX_DISTINCT:
-                day.credentials.add((secret, account, event.decky_id, event.protocol))
+            credential = (secret, account, event.decky_id, event.protocol)
+            if credential not in place.credentials and len(day.credentials) < MAX_DISTINCT:
+                place.credentials.add(credential)
+                day.credentials.append(credential)
             if len(session.credentials) < MAX_OF_SESSION:
                 session.credentials.add((secret, account))
         attempts = place.attempts
@@ -500,7 +515,8 @@ class Attribution:
         for bucket, failures, passwords in windows_with(sorted_failures([*near, failure]), failure):
             figures = self._buckets.get((key, bucket))
             if figures is None:
-                figures = BucketFigures(*self._stored.revision(auth_source_id(*key, bucket)))
+                known = self._stored.revision(auth_source_id(*key, bucket), bucket * BUCKET_US)
+                figures = BucketFigures(*known)
             if figures.raise_to(failures, passwords):
                 self._buckets[key, bucket] = figures
         for uuid in self._stored.logins_between(key, failure.at, failure.at + BEFORE_SUCCESS_US):

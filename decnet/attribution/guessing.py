@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from decnet.attribution.arrivals import NOT_MOVED
 from decnet.models.actor import SessionUuid  # noqa: TC001 - a stored state is read back by its types
 from decnet.models.finding import BUCKET_US, Guessing
 
@@ -72,7 +73,8 @@ class Attempts(msgspec.Struct, omit_defaults=True):
     """The attempts of the last hour of event time, sorted, and the figures of their buckets.
 
     ``window_start``, ``secrets`` belong to the five minutes that end with the newest failure: where they begin among
-    ``failures``, and how often each secret was tried on each account.
+    ``failures``, and how often each secret was tried on each account. ``moved_from`` is that of ``failures``, as in
+    :class:`~decnet.attribution.arrivals.Arrivals`, and ``paged`` as in :class:`~decnet.attribution.states.DayState`.
     """
 
     failures: list[Failure] = []
@@ -81,12 +83,16 @@ class Attempts(msgspec.Struct, omit_defaults=True):
     window_start: int = 0
     secrets: dict[str, dict[str, int]] = {}
     kept_from: int = 0
+    moved_from: int = NOT_MOVED
+    paged: list[int] = []
 
     def add_failure(self, failure: Failure) -> Sequence[int]:
         """Take in a failed attempt; returns the buckets whose figures it changed."""
         failures = self.failures
         if failures and failure <= failures[-1]:
-            insort(failures, failure)
+            position = bisect_left(failures, failure)
+            failures.insert(position, failure)
+            self.moved_from = min(self.moved_from, position)
             return self._again(failure)
         failures.append(failure)
         at = failure[0]
@@ -155,6 +161,7 @@ class Attempts(msgspec.Struct, omit_defaults=True):
         # No window that holds what comes late after that reaches back to what is dropped.
         self.kept_from = min(failures[cut].at, failures[cut - 1].at + BEFORE_SUCCESS_US + 1)
         del failures[:cut]
+        self.moved_from = 0
         self.window_start = max(0, self.window_start - cut)
         del self.successes[: bisect_left(self.successes, self.kept_from, key=_time)]
         for bucket in [known for known in self.buckets if known < self.kept_from // BUCKET_US]:

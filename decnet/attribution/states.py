@@ -106,7 +106,8 @@ class DayState(msgspec.Struct, omit_defaults=True):
     """One UTC day of an attacker. ``services`` holds when each was first used.
 
     ``guessing`` is what was said when the rhythm of the day was first that of guessing, ``failures`` the failed log-ins
-    of the day; together they are announced again as the latter grow.
+    of the day; together they are announced again as the latter grow. ``credentials`` are distinct, in the order in
+    which they came. ``paged`` is how long the lists are that are stored apart, see :mod:`decnet.attribution.pages`.
     """
 
     arrivals: Arrivals
@@ -119,7 +120,8 @@ class DayState(msgspec.Struct, omit_defaults=True):
     failures: int = 0
     guessing: Behaviour | None = None
     guessing_revision: int = 0
-    credentials: set[Credential] = set()
+    credentials: list[Credential] = []
+    paged: list[int] = []
 
 
 class Stored(Protocol):
@@ -152,8 +154,8 @@ class Stored(Protocol):
         """Sessions with a success in ``[since, until)``, from the stored events."""
         ...
 
-    def revision(self, source_id: str) -> tuple[int, int, int]:
-        """What was last announced of an old bucket: failures, passwords, revision; zeros for never."""
+    def revision(self, source_id: str, at: int) -> tuple[int, int, int]:
+        """What was last announced of an old bucket, which began ``at``: failures, passwords, revision, or zeros."""
         ...
 
 
@@ -180,7 +182,7 @@ class NothingStored:
         """See :class:`Stored`."""
         return ()
 
-    def revision(self, _source_id: str) -> tuple[int, int, int]:
+    def revision(self, _source_id: str, _at: int) -> tuple[int, int, int]:
         """See :class:`Stored`."""
         return 0, 0, 0
 

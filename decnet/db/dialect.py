@@ -161,41 +161,32 @@ class SQLite(Dialect):
         rows: Sequence[Row],
         meanwhile: Callable[[], object] = at_once,  # noqa: ARG002 - nothing is waited for
     ) -> set[Row]:
-        """Most often all rows are new, and SQLite's count says so; to name them costs half as much again."""
+        """The driver asks for a row once the one before it is stored, or not: its count of changes then says which."""
         if not rows:
             return set()
         driver = self._driver(connection)
-        driver.execute("SAVEPOINT all_new")
-        if self._inserted(connection, table, key, columns, rows) == len(rows):
-            driver.execute("RELEASE all_new")
-            return _keys(key, columns, rows)
-        driver.execute("ROLLBACK TO all_new")
-        driver.execute("RELEASE all_new")
-        added: set[Row] = set()
-        end = f"ON CONFLICT ({', '.join(key)}) DO NOTHING RETURNING {', '.join(key)}"
-        for part in _parts(rows, _SQLITE_ROWS):
-            sql = _insert_values(table.name, tuple(columns), "?", len(part), end)
-            with connection.exec_driver_sql(sql, tuple(chain.from_iterable(part))) as result:
-                added.update(result.cursor.fetchall())  # the driver's own tuples: rows are many, and only compared
-        return added
+        added: list[Row] = []
+
+        def asked_for() -> Iterator[Row]:
+            changes = driver.total_changes
+            for row in rows:
+                yield row
+                if (changes_now := driver.total_changes) != changes:
+                    changes = changes_now
+                    added.append(row)
+
+        driver.executemany(self._insert_if_new(table, key, columns), asked_for())
+        return _keys(key, columns, added)
 
     def insert_missing(
         self, connection: Connection, table: Table, key: Sequence[str], columns: Sequence[str], rows: Sequence[Row]
     ) -> None:
-        self._inserted(connection, table, key, columns, rows)
+        """Row by row: as fast as hundreds of rows to a statement, whose texts fill the driver's memory of them."""
+        if rows:
+            self._driver(connection).executemany(self._insert_if_new(table, key, columns), rows)
 
-    def _inserted(
-        self, connection: Connection, table: Table, key: Sequence[str], columns: Sequence[str], rows: Sequence[Row]
-    ) -> int:
-        """How many of ``rows`` were not stored, and are now.
-
-        Row by row: as fast as hundreds of rows to a statement, whose texts fill the driver's memory of statements.
-        """
-        if not rows:
-            return 0
-        sql = _insert_values(table.name, tuple(columns), "?", 1, f"ON CONFLICT ({', '.join(key)}) DO NOTHING")
-        changed: int = self._driver(connection).executemany(sql, rows).rowcount
-        return changed
+    def _insert_if_new(self, table: Table, key: Sequence[str], columns: Sequence[str]) -> str:
+        return _insert_values(table.name, tuple(columns), "?", 1, f"ON CONFLICT ({', '.join(key)}) DO NOTHING")
 
     def _driver(self, connection: Connection) -> Any:
         """What SQLAlchemy runs on, asked itself: its part in a dozen statements is a twentieth of a batch.

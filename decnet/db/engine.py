@@ -45,12 +45,13 @@ _LONGEST_SERVER_PAUSE_S = 2.0
 _CONNECT_TIMEOUT_S = 10
 _POOL = 8
 _PRAGMAS = (
+    "page_size=8192",  # of a new file; a tenth less to store than with half as much
     "journal_mode=WAL",
     "synchronous=NORMAL",
     "foreign_keys=ON",
     "temp_store=MEMORY",
-    "cache_size=-8192",  # KiB; twice as much saves one per cent of the time of a large log
-    "wal_autocheckpoint=4000",  # pages: a checkpoint syncs the disk, so it comes every 16 MB instead of every 4
+    "cache_size=-16384",  # KiB; twice as much saves nothing more
+    "wal_autocheckpoint=8000",  # pages: a checkpoint syncs the disk, so it comes every 64 MB instead of every 8
 )
 _MARIADB_START = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = 10"
 _OLDEST_MARIADB = (10, 6)

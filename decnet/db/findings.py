@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 from hashlib import blake2b
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -18,8 +19,9 @@ from decnet.db.tables import (
     finding,
     sensor,
     session,
+    session_state,
 )
-from decnet.models.actor import AttackerUuid, IdentityUuid
+from decnet.models.actor import AttackerUuid, IdentityUuid, SessionUuid
 from decnet.models.event import AUTH_ATTEMPT, AuthPayload
 from decnet.models.finding import Figures
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-    from decnet.models.actor import SessionUuid
+    from decnet.attribution.pages import PageNumber
     from decnet.models.finding import Finding
 
 _encode = msgspec.json.Encoder().encode
@@ -36,10 +38,16 @@ _decode_figures = msgspec.json.Decoder(Figures).decode
 _decode_auth = msgspec.json.Decoder(AuthPayload).decode
 
 _NEWER = dict.fromkeys(
-    ("revision", "figures", "source_kind", "observed_at", "attacker_id", "identity_id", "session_id", "decky"),
-    Merge.GIVEN,
+    ("revision", "figures", "source_kind", "attacker_id", "identity_id", "session_id", "decky"), Merge.GIVEN
 )
-_STATE = dict.fromkeys(("bus_partition", "attacker_id", "is_open", "body"), Merge.GIVEN)
+_STATE = dict.fromkeys(("bus_partition", "attacker_id", "body"), Merge.GIVEN)
+_SESSION_STATE = dict.fromkeys(("bus_partition", "is_open", "body"), Merge.GIVEN)
+_SESSION_STATES = """
+SELECT session.uuid, session_state.body FROM session JOIN session_state ON session_state.session_id = session.id
+WHERE session.uuid IN ({places})"""
+_OPEN_STATES = """
+SELECT session.uuid, session_state.body FROM session_state JOIN session ON session.id = session_state.session_id
+WHERE session_state.is_open"""
 _STATES = "SELECT state_key, body FROM attribution_state WHERE scope = {scope} AND state_key IN ({{places}})"
 _SEEN = ("bus_partition", "number", "items")
 _DAYS = """
@@ -48,19 +56,22 @@ WHERE attribution_state.scope = {scope} AND attacker.uuid IN ({{places}})"""
 _MET = """
 SELECT DISTINCT attacker.uuid FROM attacker JOIN attribution_state ON attribution_state.attacker_id = attacker.id
 WHERE attacker.uuid IN ({places})"""
-_KNOWN = "SELECT source_id, figures, revision FROM finding WHERE source_id IN ({places})"
+_KNOWN = """
+SELECT source_id, figures, revision FROM finding WHERE observed_at IN ({times}) AND source_id IN ({{places}})"""
 _UUID_BYTES = 16
+_FIRST_TWO = itemgetter(0, 1)
 SEEN_MESSAGES = 64
 """Of how many messages of a partition the items are remembered: what a relay may send again is among them."""
 
 
 class Scope(IntEnum):
-    """What a state is about."""
+    """What a state is about, other than a session; of large ones there are pages."""
 
     PARTITION = 0
-    SESSION = 1
     DAY = 2
     SERVICE = 3
+    DAY_PAGE = 4
+    SERVICE_PAGE = 5
 
 
 class StoredState(NamedTuple):
@@ -70,6 +81,14 @@ class StoredState(NamedTuple):
     key: bytes
     partition: int
     attacker: AttackerUuid | None
+    body: bytes
+
+
+class StoredSession(NamedTuple):
+    """The state of a session as bytes, in the partition of its attacker."""
+
+    uuid: SessionUuid
+    partition: int
     is_open: bool
     body: bytes
 
@@ -108,6 +127,11 @@ def service_key(attacker_uuid: AttackerUuid, decoy: str, service: str) -> bytes:
     return attacker_uuid + blake2b(f"{decoy}\0{service}".encode(), digest_size=16).digest()
 
 
+def page_keys(key: bytes, numbers: Iterable[PageNumber]) -> list[bytes]:
+    """The keys of pages of the state ``key``."""
+    return [key + list_number.to_bytes(2, "big") + page.to_bytes(2, "big") for list_number, page in numbers]
+
+
 def write_findings(
     connection: Connection, findings: Iterable[Finding], numbers: Mapping[SessionUuid, int] | None = None
 ) -> None:
@@ -126,31 +150,41 @@ def write_findings(
     sessions = _ids(connection, "session", {one.session_id for one in newest.values()}, numbers)
     rows = [
         (
+            one.observed_at,
             name,
             one.revision,
             _encode(one.figures).decode(),
             one.source_kind,
-            one.observed_at,
             attackers.get(one.attacker_uuid),
             identities.get(one.identity_uuid),
             sessions.get(one.session_id),
             one.decky_id,
         )
-        for name, one in sorted(newest.items())
+        for name, one in newest.items()
     ]
-    dialect.merge(connection, finding, ("source_id",), _NEWER, rows)
+    rows.sort(key=_FIRST_TWO)
+    dialect.merge(connection, finding, ("observed_at", "source_id"), _NEWER, rows)
 
 
-def figures_of(connection: Connection, source_id: str) -> tuple[Figures, int] | None:
-    """The newest figures of a finding and their revision, or None when it was never made."""
-    query = select(finding.c.figures, finding.c.revision).where(finding.c.source_id == source_id)
+def figures_of(connection: Connection, source_id: str, at: int) -> tuple[Figures, int] | None:
+    """The newest figures of a finding of that time and their revision, or None when it was never made."""
+    where = (finding.c.observed_at == at, finding.c.source_id == source_id)
+    query = select(finding.c.figures, finding.c.revision).where(*where)
     row = connection.execute(query).one_or_none()
     return (_decode_figures(row[0]), row[1]) if row else None
 
 
-def known_figures(connection: Connection, source_ids: Sequence[str]) -> Mapping[str, tuple[Figures, int]]:
-    """The newest figures of those of these findings that were made before, and their revisions."""
-    found = dialect_of(connection).rows_with(connection, _KNOWN, source_ids)
+def known_figures(connection: Connection, findings: Iterable[Finding]) -> Mapping[str, tuple[Figures, int]]:
+    """The newest figures of those of ``findings`` that were made before, by their ids, and their revisions."""
+    ids: set[str] = set()
+    times: set[int] = set()
+    for one in findings:
+        ids.add(one.source_id)
+        times.add(one.observed_at)
+    if not ids:
+        return {}
+    sql = _KNOWN.format(times=", ".join(map(str, sorted(times))))
+    found = dialect_of(connection).rows_with(connection, sql, sorted(ids))
     return {source_id: (_decode_figures(figures), revision) for source_id, figures, revision in found}
 
 
@@ -177,18 +211,27 @@ def read_states(connection: Connection, scope: Scope, keys: Sequence[bytes]) -> 
     return dict(dialect_of(connection).rows_with(connection, _STATES.format(scope=int(scope)), keys))
 
 
+def read_pages(connection: Connection, scope: Scope, key: bytes, numbers: Iterable[PageNumber]) -> list[bytes]:
+    """The pages of the state ``key`` with these ``numbers``, in their order."""
+    keys = page_keys(key, numbers)
+    found = read_states(connection, scope, keys)
+    return [found[key] for key in keys]
+
+
+def session_states(connection: Connection, sessions: Sequence[SessionUuid]) -> Mapping[bytes, bytes]:
+    """The states of those of ``sessions`` that have one."""
+    return dict(dialect_of(connection).rows_with(connection, _SESSION_STATES, sessions))
+
+
 def open_states(connection: Connection, partition: int) -> list[tuple[bytes, bytes]]:
-    """Key and state of every session of a partition that is open."""
-    of = attribution_state.c
-    where = (of.bus_partition == partition, of.is_open.is_(True), of.scope == int(Scope.SESSION))
-    return [(key, body) for key, body in connection.execute(select(of.state_key, of.body).where(*where))]
+    """Uuid and state of every session of a partition that is open."""
+    rows = connection.exec_driver_sql(f"{_OPEN_STATES} AND session_state.bus_partition = {partition:d}")
+    return [(bytes(uuid), bytes(body)) for uuid, body in rows]
 
 
 def open_everywhere(connection: Connection) -> list[tuple[bytes, bytes]]:
     """:func:`open_states` of all partitions."""
-    of = attribution_state.c
-    where = (of.is_open.is_(True), of.scope == int(Scope.SESSION))
-    return [(key, body) for key, body in connection.execute(select(of.state_key, of.body).where(*where))]
+    return [(bytes(uuid), bytes(body)) for uuid, body in connection.exec_driver_sql(_OPEN_STATES)]
 
 
 def known_attackers(connection: Connection, attackers: Iterable[AttackerUuid]) -> set[AttackerUuid]:
@@ -200,12 +243,24 @@ def known_attackers(connection: Connection, attackers: Iterable[AttackerUuid]) -
 
 def write_states(connection: Connection, states: Iterable[StoredState]) -> None:
     """Replace the states of these scopes."""
-    ordered = sorted(states, key=lambda state: (state.scope, state.key))
+    ordered = sorted(states, key=_FIRST_TWO)
     attackers = _ids(connection, "attacker", {state.attacker for state in ordered})
-    rows = [
-        (int(one.scope), one.key, one.partition, attackers.get(one.attacker), one.is_open, one.body) for one in ordered
-    ]
+    rows = [(int(one.scope), one.key, one.partition, attackers.get(one.attacker), one.body) for one in ordered]
     dialect_of(connection).merge(connection, attribution_state, ("scope", "state_key"), _STATE, rows)
+
+
+def write_session_states(
+    connection: Connection, states: Iterable[StoredSession], numbers: Mapping[SessionUuid, int] | None = None
+) -> None:
+    """Replace the states of these sessions; one that is not stored any more is passed over.
+
+    ``numbers`` are the integers of sessions that need not be looked up.
+    """
+    given = list(states)
+    known = _ids(connection, "session", [state.uuid for state in given], numbers)
+    rows = [(known[one.uuid], one.partition, one.is_open, one.body) for one in given if one.uuid in known]
+    rows.sort(key=itemgetter(0))
+    dialect_of(connection).merge(connection, session_state, ("session_id",), _SESSION_STATE, rows)
 
 
 def seen_items(connection: Connection, partition: int) -> list[SeenItems]:

@@ -38,7 +38,8 @@ _FINDINGS_OF_SESSIONS = """
 SELECT DISTINCT finding.source_id, finding.observed_at, finding.revision, finding.figures, attacker.uuid
 FROM session JOIN attacker ON attacker.id = session.attacker_id
 JOIN intel_lookup ON intel_lookup.attacker_id = attacker.id
-JOIN finding ON finding.source_id = intel_lookup.source_id WHERE session.uuid IN ({places})"""
+JOIN finding ON finding.observed_at = intel_lookup.found_at AND finding.source_id = intel_lookup.source_id
+WHERE session.uuid IN ({places})"""
 _decode_figures = msgspec.json.Decoder(Figures).decode
 
 
@@ -142,13 +143,13 @@ def store_answer(
     if not connection.execute(select(attacker.c.id).where(attacker.c.id == lookup.attacker_id)).first():
         return []  # purged meanwhile
     new: list[Finding] = []
-    name = None
+    name = at = None
     if verdict is not None:
-        found, is_new = _stored_finding(connection, lookup.attacker_uuid, verdict, now)
-        name = found.source_id
+        found, is_new = _stored_finding(connection, lookup, verdict, now)
+        name, at = found.source_id, found.observed_at
         new += [found] if is_new else []
     row = _row_of(provider, lookup.attacker_id)
-    connection.execute(row.values(due_at=None, answered_at=now, tries=0, source_id=name))
+    connection.execute(row.values(due_at=None, answered_at=now, tries=0, found_at=at, source_id=name))
     agreement = _changed_agreement(connection, lookup, now)
     return [*new, agreement] if agreement is not None else new
 
@@ -157,7 +158,7 @@ def newest_verdicts(connection: Connection, attacker_id: int) -> list[Verdict]:
     """What each provider said last of an attacker, in order of the providers' names."""
     query = (
         select(finding.c.figures)
-        .join(intel_lookup, _LOOKUP.source_id == finding.c.source_id)
+        .join(intel_lookup, (_LOOKUP.found_at == finding.c.observed_at) & (_LOOKUP.source_id == finding.c.source_id))
         .where(_LOOKUP.attacker_id == attacker_id, _LOOKUP.provider != AGREEMENT)
         .order_by(_LOOKUP.provider)
     )
@@ -199,21 +200,23 @@ def _changed_agreement(connection: Connection, lookup: Lookup, now: int) -> Find
     agreement = Agreement(lookup.address, verdicts)
     if intel_source_id(lookup.attacker_uuid, agreement) == before:
         return None
-    found, _ = _stored_finding(connection, lookup.attacker_uuid, agreement, now)
+    found, _ = _stored_finding(connection, lookup, agreement, now)
     row = (AGREEMENT, lookup.attacker_id, now, 0)
     columns = ("provider", "attacker_id", "wanted_at", "tries")
     dialect_of(connection).insert_missing(connection, intel_lookup, ("provider", "attacker_id"), columns, [row])
-    connection.execute(_row_of(AGREEMENT, lookup.attacker_id).values(answered_at=now, source_id=found.source_id))
+    says = {"answered_at": now, "found_at": found.observed_at, "source_id": found.source_id}
+    connection.execute(_row_of(AGREEMENT, lookup.attacker_id).values(says))
     return found
 
 
 def _stored_finding(
-    connection: Connection, who: AttackerUuid, figures: Verdict | Agreement, now: int
+    connection: Connection, lookup: Lookup, figures: Verdict | Agreement, now: int
 ) -> tuple[Finding, bool]:
     """The finding of these figures, written where it was missing, and whether it was; its time is that of the first."""
-    name = intel_source_id(who, figures)
-    at = connection.execute(select(finding.c.observed_at).where(finding.c.source_id == name)).scalar()
-    found = Finding(name, INTEL_VERDICT, now if at is None else at, 1, figures, who)
+    name = intel_source_id(lookup.attacker_uuid, figures)
+    where = (finding.c.attacker_id == lookup.attacker_id, finding.c.source_id == name)
+    at = connection.execute(select(finding.c.observed_at).where(*where)).scalar()
+    found = Finding(name, INTEL_VERDICT, now if at is None else at, 1, figures, lookup.attacker_uuid)
     if at is None:
         write_findings(connection, [found])
     return found, at is None

@@ -88,12 +88,13 @@ START = Place(0, 0, 0, b"")
 
 
 class FindingPlace(NamedTuple):
-    """The last finding that was read, in order of their ids; they come behind all events."""
+    """The last finding that was read, in order of time and id; they come behind all events."""
 
+    observed_at: int
     source_id: str
 
 
-FIRST_FINDING = FindingPlace("")
+FIRST_FINDING = FindingPlace(-(2**63), "")
 
 
 def sessions_with(connection: Connection, uuids: Iterable[SessionUuid]) -> list[StoredSession]:
@@ -114,12 +115,13 @@ def events_after(connection: Connection, place: Place, limit: int) -> Page:
 
 
 def findings_after(connection: Connection, place: FindingPlace, limit: int) -> list[Finding]:
-    """Up to ``limit`` findings behind ``place`` at their newest revision, in order of their ids."""
-    query = select(*_FINDING_COLUMNS).select_from(_FINDINGS).where(_FINDING.source_id > place.source_id)
+    """Up to ``limit`` findings behind ``place`` at their newest revision, in order of time and id."""
+    key = (_FINDING.observed_at, _FINDING.source_id)
+    query = select(*_FINDING_COLUMNS).select_from(_FINDINGS).where(tuple_(*key) > tuple_(*place))
     return [
         Finding(name, kind, at, revision, _decode_figures(figures), attacker_uuid, identity_uuid, session_uuid, decky)
         for name, kind, at, revision, figures, attacker_uuid, identity_uuid, session_uuid, decky in connection.execute(
-            query.order_by(_FINDING.source_id).limit(limit)
+            query.order_by(*key).limit(limit)
         )
     ]
 
@@ -137,7 +139,8 @@ def read_backfill(connection: Connection, rules: str) -> tuple[Place | FindingPl
     if stored is None or digest != rules:
         return START, 0
     if place.startswith(_AT_FINDING):
-        return FindingPlace(place.removeprefix(_AT_FINDING)), stored.offset
+        at, _, source_id = place.removeprefix(_AT_FINDING).partition(" ")
+        return FindingPlace(int(at), source_id), stored.offset
     session, observed_at, seq, key = place.split()
     return Place(int(session), int(observed_at), int(seq), bytes.fromhex(key)), stored.offset
 
@@ -145,7 +148,7 @@ def read_backfill(connection: Connection, rules: str) -> tuple[Place | FindingPl
 def write_backfill(connection: Connection, rules: str, place: Place | FindingPlace, seen: int, *, now: int) -> None:
     """A backfill with ``rules`` came to ``place``; in the transaction that stores what it found."""
     if isinstance(place, FindingPlace):
-        text = f"{_AT_FINDING}{place.source_id}"
+        text = f"{_AT_FINDING}{place.observed_at} {place.source_id}"
     else:
         text = f"{place.session} {place.observed_at} {place.seq} {place.event.hex()}"
     write_position(connection, StoredPosition(_BACKFILL, f"{rules} {text}", seen, 0, ""), now=now)

@@ -2,7 +2,7 @@
 
 Actors (attackers, sessions, identities, campaigns) have a public uuid and an integer that other tables point to:
 integers keep indexes small. An event belongs to a session, a session to an attacker: deleting an attacker deletes both.
-Events and tags are clustered by time, so that new rows are written next to each other.
+Events, tags and findings are clustered by time, so that new rows are written next to each other.
 
 Foreign keys lead to what can be deleted. Sensors and technique uses never are, and a check of each row against the few
 of them costs a third of an insert and makes every writer lock the same rows.
@@ -75,6 +75,7 @@ def _table(name: str, *columns: SchemaItem, numbered: bool = False) -> Table:
     return Table(name, metadata, *columns, **OPTIONS, **kind)
 
 
+_IS_OPEN = text("is_open")  # some sessions among thousands
 _OF_IDENTITY = text("identity_id IS NOT NULL")  # one tag or finding in thousands; MariaDB has no partial indexes
 
 
@@ -362,9 +363,9 @@ ttp_rule_audit = _table(
 
 finding = _table(
     "finding",
-    Column("source_id", _text(255), primary_key=True),
+    Column("observed_at", BigInteger, nullable=False),  # of one ``source_id`` always the same
+    Column("source_id", _text(255), nullable=False),
     Column("source_kind", _text(40), nullable=False),
-    Column("observed_at", BigInteger, nullable=False),
     Column("revision", Integer, nullable=False),
     Column("figures", LongText, nullable=False),
     Column("attacker_id", BigKey, ForeignKey("attacker.id", ondelete="CASCADE"), index=True),
@@ -372,7 +373,17 @@ finding = _table(
     Column("session_id", BigKey),
     Column("decky", _text(255)),
     Index(None, "identity_id", sqlite_where=_OF_IDENTITY, postgresql_where=_OF_IDENTITY),
+    PrimaryKeyConstraint("observed_at", "source_id"),
     CheckConstraint("attacker_id IS NOT NULL OR identity_id IS NOT NULL", name="anchor"),
+)
+
+session_state = _table(
+    "session_state",  # apart from the others: keyed by an integer that grows, it is written at its end
+    Column("session_id", BigKey, ForeignKey("session.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("bus_partition", SmallInteger, nullable=False),
+    Column("is_open", Boolean, nullable=False),
+    Column("body", Bytes, nullable=False),
+    Index(None, "is_open", "bus_partition", sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN),
 )
 
 attribution_state = _table(
@@ -381,10 +392,8 @@ attribution_state = _table(
     Column("state_key", Key, nullable=False),
     Column("bus_partition", SmallInteger, nullable=False),
     Column("attacker_id", BigKey, ForeignKey("attacker.id", ondelete="CASCADE"), index=True),
-    Column("is_open", Boolean, nullable=False),
     Column("body", Bytes, nullable=False),
     PrimaryKeyConstraint("scope", "state_key"),
-    Index(None, "bus_partition", "is_open"),
 )
 
 attribution_seen = _table(
@@ -449,7 +458,8 @@ intel_lookup = _table(
     Column("due_at", BigInteger),  # NULL once answered
     Column("tries", Integer, nullable=False),
     Column("answered_at", BigInteger),
-    Column("source_id", _text(255)),  # the finding that holds the newest verdict; NULL for no opinion
+    Column("found_at", BigInteger),  # this and ``source_id`` name the finding of the newest verdict; NULL for none
+    Column("source_id", _text(255)),
     PrimaryKeyConstraint("provider", "attacker_id"),
     Index(None, "provider", "due_at"),
 )

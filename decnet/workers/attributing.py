@@ -15,6 +15,7 @@ import msgspec
 
 from decnet.attribution.engine import Attribution
 from decnet.attribution.guessing import Attempts, Failure, short_account
+from decnet.attribution.pages import page_numbers, paged_attempts, paged_day, whole_attempts, whole_day
 from decnet.attribution.states import (
     DayState,
     SessionState,
@@ -27,6 +28,7 @@ from decnet.db.clocks import sensor_times
 from decnet.db.findings import (
     Scope,
     SeenItems,
+    StoredSession,
     StoredState,
     attempts_between,
     day_key,
@@ -35,11 +37,15 @@ from decnet.db.findings import (
     known_attackers,
     open_everywhere,
     open_states,
+    page_keys,
+    read_pages,
     read_states,
     seen_items,
     service_key,
+    session_states,
     write_findings,
     write_seen,
+    write_session_states,
     write_states,
 )
 from decnet.db.traits import write_traits
@@ -56,6 +62,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from decnet.attribution.engine import Outcome
+    from decnet.attribution.pages import Paged
     from decnet.attribution.states import DayKey, ServiceKey
     from decnet.db.engine import Database
     from decnet.db.findings import Attempt
@@ -67,6 +74,7 @@ REMEMBERED = 20_000
 """States of a partition that are kept in memory; beyond, those of two hours ago are let go."""
 _RELEASED_US = 2 * 3_600_000_000
 _DIGEST_BYTES = 8
+_PAGES_OF = {Scope.DAY: Scope.DAY_PAGE, Scope.SERVICE: Scope.SERVICE_PAGE}
 
 
 class Arrived(NamedTuple):
@@ -81,6 +89,7 @@ class Brought(NamedTuple):
     """What records brought, ready to be written: the states that have changed, and where sessions end now."""
 
     outcome: Outcome
+    sessions: list[StoredSession]
     states: list[StoredState]
     ends: list[tuple[SessionUuid, int | None]]
 
@@ -133,9 +142,17 @@ class Attributions:
         self._stored.look_for_unmet(connection, wanted)
 
 
-def brought_by(attribution: Attribution, outcome: Outcome) -> Brought:
-    """What is to be written of a batch that ``attribution`` has taken in."""
-    return Brought(outcome, list(_changed_states(attribution, outcome)), list(_ends(attribution, outcome)))
+def brought_by(attribution: Attribution, outcome: Outcome, stored: StoredStates) -> Brought:
+    """What is to be written of a batch that ``attribution`` has taken in, and that is not ``stored``."""
+    touched = outcome.touched
+    states: list[StoredState] = []
+    for day_of in touched.days:
+        day = attribution.days[day_of]
+        states += stored.changed(Scope.DAY, day_key(*day_of), day_of[0], day, paged_day(day))
+    for service in touched.services:
+        attempts = attribution.services[service]
+        states += stored.changed(Scope.SERVICE, service_key(*service), service[0], attempts, paged_attempts(attempts))
+    return Brought(outcome, list(_sessions(attribution, outcome)), states, list(_ends(attribution, outcome)))
 
 
 def write_brought(
@@ -145,6 +162,7 @@ def write_brought(
 
     ``numbers`` are the integers of sessions that need not be looked up.
     """
+    write_session_states(connection, chain.from_iterable(one.sessions for one in brought), numbers)
     write_states(connection, chain.from_iterable(one.states for one in brought))
     write_findings(connection, chain.from_iterable(one.outcome.findings for one in brought), numbers)
     end_sessions(connection, chain.from_iterable(one.ends for one in brought))
@@ -159,19 +177,11 @@ def write_taken(connection: Connection, taken: Sequence[Taken]) -> None:
     write_seen(connection, [one.seen for one in taken])
 
 
-def _changed_states(attribution: Attribution, outcome: Outcome) -> Iterator[StoredState]:
-    """The states that a batch has changed, each in the partition of its attacker."""
-    touched = outcome.touched
-    for uuid in touched.sessions:
+def _sessions(attribution: Attribution, outcome: Outcome) -> Iterator[StoredSession]:
+    """The states of sessions that a batch has changed, each in the partition of its attacker."""
+    for uuid in outcome.touched.sessions:
         session = attribution.sessions[uuid]
-        is_open, partition = session.ended_at is None, partition_of(session.attacker)
-        yield StoredState(Scope.SESSION, uuid, partition, session.attacker, is_open, packed(session))
-    for day in touched.days:
-        body = packed(attribution.days[day])
-        yield StoredState(Scope.DAY, day_key(*day), partition_of(day[0]), day[0], is_open=False, body=body)
-    for key in touched.services:
-        body = packed(attribution.services[key])
-        yield StoredState(Scope.SERVICE, service_key(*key), partition_of(key[0]), key[0], is_open=False, body=body)
+        yield StoredSession(uuid, partition_of(session.attacker), session.ended_at is None, packed(session))
 
 
 def _ends(attribution: Attribution, outcome: Outcome) -> Iterator[tuple[SessionUuid, int | None]]:
@@ -211,10 +221,10 @@ class _Partition:
         if not fresh:
             return None
         outcome = self._attribution.apply(fresh.values())
-        brought = brought_by(self._attribution, outcome)
+        brought = brought_by(self._attribution, outcome, self._stored)
         clocks, number = packed(self._attribution.clocks), self._number
         key = number.to_bytes(2, "big")
-        brought.states.append(StoredState(Scope.PARTITION, key, number, None, is_open=False, body=clocks))
+        brought.states.append(StoredState(Scope.PARTITION, key, number, None, clocks))
         seen = SeenItems(number, self._next, b"".join(fresh))
         met = list(first_met(self._stored.unmet, fresh.values()))
         self._next += 1
@@ -272,19 +282,23 @@ class StoredStates:
     """States as they are stored: read in one go for what is to be taken in, one by one what was not foreseen.
 
     ``read`` calls a function with a connection. :attr:`unmet` are the attackers of whom nothing was known when it was
-    last looked for them.
+    last looked for them. Of large states it is remembered how much is stored, from when they are asked for: whoever
+    cannot store what :meth:`changed` gave has to ask again.
     """
 
     def __init__(self, read: Callable[[Callable[[Connection], Any]], Any]) -> None:
         self._read_with = read
+        self._sessions: dict[SessionUuid, bytes | None] = {}
         self._read: dict[tuple[Scope, bytes], bytes | None] = {}
+        self._written: dict[tuple[Scope, bytes], Sequence[int]] = {}
         self.unmet: set[AttackerUuid] = set()
 
     def prepare(self, connection: Connection, wanted: Wanted) -> None:
         """Read what is ``wanted``, and forget what was before."""
         self._read = {}
+        known = session_states(connection, sorted(wanted.sessions))
+        self._sessions = {uuid: known.get(uuid) for uuid in wanted.sessions}
         for scope, keys in (
-            (Scope.SESSION, sorted(wanted.sessions)),
             (Scope.DAY, sorted(day_key(*key) for key in wanted.days)),
             (Scope.SERVICE, sorted(service_key(*key) for key in wanted.services)),
         ):
@@ -298,18 +312,56 @@ class StoredStates:
 
     def session(self, uuid: SessionUuid) -> SessionState | None:
         """The state of a session, if it has one."""
-        body = self._body(Scope.SESSION, uuid)
+        if uuid not in self._sessions:
+            self._sessions[uuid] = self._read_with(partial(session_states, sessions=[uuid])).get(uuid)
+        body = self._sessions[uuid]
         return unpacked_session(body) if body else None
 
     def day(self, key: DayKey) -> DayState | None:
         """The state of an attacker's day, if it has one."""
-        body = self._body(Scope.DAY, day_key(*key))
-        return unpacked_day(body) if body else None
+        name = day_key(*key)
+        body = self._body(Scope.DAY, name)
+        self._written.pop((Scope.DAY, name), None)
+        if body is None:
+            return None
+        day = unpacked_day(body)
+        if day.paged:
+            self._written[Scope.DAY, name] = day.paged
+            return whole_day(day, self._pages(Scope.DAY_PAGE, name, day.paged))
+        return day
 
     def attempts(self, key: ServiceKey) -> Attempts | None:
         """The latest attempts at a service, if there were any."""
-        body = self._body(Scope.SERVICE, service_key(*key))
-        return unpacked_attempts(body) if body else None
+        name = service_key(*key)
+        body = self._body(Scope.SERVICE, name)
+        self._written.pop((Scope.SERVICE, name), None)
+        if body is None:
+            return None
+        attempts = unpacked_attempts(body)
+        if attempts.paged:
+            self._written[Scope.SERVICE, name] = attempts.paged
+            return whole_attempts(attempts, self._pages(Scope.SERVICE_PAGE, name, attempts.paged))
+        return attempts
+
+    def changed(
+        self, scope: Scope, key: bytes, who: AttackerUuid, state: DayState | Attempts, paged: Paged | None
+    ) -> Iterator[StoredState]:
+        """What is to be written of a day or of attempts at a service that have changed."""
+        partition = partition_of(who)
+        body = packed(state if paged is None else paged.head)
+        yield StoredState(scope, key, partition, who, body)
+        written = self._written.pop((scope, key), ())
+        if paged is None:
+            return
+        pages = list(paged.pages_since(written))
+        for name, (_, body) in zip(page_keys(key, [number for number, _ in pages]), pages, strict=True):
+            yield StoredState(_PAGES_OF[scope], name, partition, who, body)
+        self._written[scope, key] = paged.counts
+
+    def _pages(self, scope: Scope, key: bytes, counts: Sequence[int]) -> list[bytes]:
+        look = partial(read_pages, scope=scope, key=key, numbers=list(page_numbers(counts)))
+        found: list[bytes] = self._read_with(look)
+        return found
 
     def earlier_failures(self, key: ServiceKey, since: int, until: int) -> Iterable[Failure]:
         """Failed attempts in ``[since, until)`` from the stored events."""
@@ -320,9 +372,9 @@ class StoredStates:
         """Sessions with a success in ``[since, until)``, from the stored events."""
         return {one.session for one in self.attempts_between(key, since, until) if one.success}
 
-    def revision(self, source_id: str) -> tuple[int, int, int]:
+    def revision(self, source_id: str, at: int) -> tuple[int, int, int]:
         """What was last announced of an old bucket: failures, passwords, revision; zeros for never."""
-        known = self._read_with(partial(figures_of, source_id=source_id))
+        known = self._read_with(partial(figures_of, source_id=source_id, at=at))
         if known is None or not isinstance(known[0], Guessing):
             return 0, 0, 0
         return known[0].failures, known[0].passwords, known[1]

@@ -136,7 +136,7 @@ class Backfill:
         findings = self._database.read(partial(findings_after, place=place, limit=STEP))
         report.findings += len(findings)
         sources = [(finding.observed_at, finding.source_id) for finding in findings]
-        end = FindingPlace(findings[-1].source_id) if findings else None
+        end = FindingPlace(findings[-1].observed_at, findings[-1].source_id) if findings else None
         return _Step(sources, self._rules.tags_of_findings(findings), end)
 
     def _store(self, step: _Step, report: BackfillReport) -> float:

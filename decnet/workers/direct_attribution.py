@@ -162,7 +162,7 @@ class DirectAttribution:
         wanted.ask_for(attribution, records)
         running.stored.prepare(connection, wanted)
         outcome = attribution.apply(records)
-        write_brought(connection, [brought_by(attribution, outcome)])
+        write_brought(connection, [brought_by(attribution, outcome, running.stored)])
         self._note_days(outcome)
         shrink(attribution, REMEMBERED)
         return outcome

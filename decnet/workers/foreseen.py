@@ -16,7 +16,7 @@ from decnet.attribution.engine import Attribution, Outcome, Touched
 from decnet.attribution.sessions import SessionTraits
 from decnet.attribution.states import DayKey
 from decnet.db.events import any_stored
-from decnet.db.findings import Attempt, StoredState
+from decnet.db.findings import Attempt, StoredSession, StoredState
 from decnet.models.actor import SessionUuid, attacker_uuid
 from decnet.models.event import AuthPayload
 from decnet.models.finding import Finding
@@ -49,13 +49,14 @@ class Foreseen(msgspec.Struct, frozen=True, array_like=True, gc=False):
     findings: list[Finding]
     ended: list[SessionTraits]
     days: set[DayKey]
+    sessions: list[StoredSession]
     states: list[StoredState]
     ends: list[tuple[SessionUuid, int | None]]
 
     def brought(self) -> Brought:
         """As it is written."""
         outcome = Outcome(findings=self.findings, ended=self.ended, touched=Touched(days=self.days))
-        return Brought(outcome, self.states, self.ends)
+        return Brought(outcome, self.sessions, self.states, self.ends)
 
 
 class _StatesAhead(StoredStates):
@@ -121,7 +122,7 @@ class Foresight:
         look(partial(self._stored.prepare, wanted=wanted))
         self._stored.batch = events
         outcome = attribution.apply(events)
-        brought = brought_by(attribution, outcome)
+        brought = brought_by(attribution, outcome, self._stored)
         self._shrink(attribution)
         return Foreseen(
             basis,
@@ -129,6 +130,7 @@ class Foresight:
             outcome.findings,
             outcome.ended,
             outcome.touched.days,
+            brought.sessions,
             brought.states,
             brought.ends,
         )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from decnet.attribution.credentials import DayFacts, body_findings, identity_findings, raised
+from decnet.attribution.pages import credentials_in, page_numbers
 from decnet.attribution.states import Credential, packed
 from decnet.bus.topics import CREDENTIAL_REUSE
 from decnet.db.bodies import senders_of_bodies
@@ -19,6 +20,7 @@ from decnet.db.findings import (
     Scope,
     day_key,
     known_figures,
+    read_pages,
     read_states,
     stored_identities,
     write_findings,
@@ -54,10 +56,11 @@ class IdentityDay(NamedTuple):
 class _Credentials(msgspec.Struct):
     """As much of :class:`~decnet.attribution.states.DayState` as is asked for here."""
 
-    credentials: set[Credential] = set()
+    credentials: list[Credential] = []
+    paged: list[int] = []
 
 
-_credentials = msgspec.msgpack.Decoder(_Credentials).decode
+_unpacked = msgspec.msgpack.Decoder(_Credentials).decode
 
 
 def findings_of_days(
@@ -65,8 +68,8 @@ def findings_of_days(
 ) -> list[Finding]:
     """What these days show, as first revisions."""
     wanted = {day_key(member, day.day) for day in days for member in day.members[:MOST_MEMBERS]}
-    bodies = database.read(partial(read_states, scope=Scope.DAY, keys=sorted(wanted)))
-    return [finding for day in days for finding in _shown(day, bodies, asn_of)]
+    credentials = database.read(partial(_credentials_of_days, keys=sorted(wanted)))
+    return [finding for day in days for finding in _shown(day, credentials, asn_of)]
 
 
 def findings_of_bodies(
@@ -97,7 +100,7 @@ def write_grown(connection: Connection, found: Iterable[Finding]) -> list[Findin
     One whose identity is not stored, since its attackers were purged meanwhile, is passed over.
     """
     findings = list(found)
-    known = known_figures(connection, sorted(finding.source_id for finding in findings))
+    known = known_figures(connection, findings)
     grown = raised(findings, known)
     stored = stored_identities(connection, {one.identity_uuid for one in grown if one.identity_uuid is not None})
     grown = [finding for finding in grown if finding.identity_uuid in stored]
@@ -118,12 +121,25 @@ def finding_messages(grown: Iterable[Finding], partition: int) -> Iterator[Messa
     yield from bulk_messages(CREDENTIAL_REUSE.pattern, partition, reused)
 
 
+def _credentials_of_days(connection: Connection, keys: Sequence[bytes]) -> dict[bytes, frozenset[Credential]]:
+    """The credentials of each of these days, by its key."""
+    found = {}
+    for key, body in read_states(connection, Scope.DAY, keys).items():
+        day = _unpacked(body)
+        credentials = day.credentials
+        if day.paged:
+            numbers = page_numbers(day.paged[:1])  # they are the first of a day's lists
+            credentials = credentials_in(day.paged, read_pages(connection, Scope.DAY_PAGE, key, numbers))
+        found[key] = frozenset(credentials)
+    return found
+
+
 def _shown(
-    day: IdentityDay, bodies: Mapping[bytes, bytes], asn_of: Callable[[AttackerUuid], int | None]
+    day: IdentityDay, credentials: Mapping[bytes, frozenset[Credential]], asn_of: Callable[[AttackerUuid], int | None]
 ) -> list[Finding]:
     facts = []
     for member in day.members[:MOST_MEMBERS]:
-        body = bodies.get(day_key(member, day.day))
-        if body is not None:
-            facts.append(DayFacts(frozenset(_credentials(body).credentials), asn_of(member)))
+        tried = credentials.get(day_key(member, day.day))
+        if tried is not None:
+            facts.append(DayFacts(tried, asn_of(member)))
     return identity_findings(identity_uuid(day.head), day.head, day.day, facts)

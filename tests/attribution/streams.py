@@ -156,7 +156,7 @@ class Bytes:
             if event.payload.success == success:
                 yield event
 
-    def revision(self, source_id: str) -> tuple[int, int, int]:
+    def revision(self, source_id: str, _at: int) -> tuple[int, int, int]:
         known = self.findings.get(source_id)
         if known is None or not isinstance(known.figures, Guessing):
             return 0, 0, 0

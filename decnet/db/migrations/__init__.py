@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy.engine import Connection
 
-HEAD = "0019"
+HEAD = "0021"
 """The newest schema version; a test holds it to the files in ``versions/``."""
 _MARIADB_LOCK = "CONCAT('decnet schema ', MD5(DATABASE()))"  # such names are those of the whole server
 
