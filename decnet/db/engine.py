@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from sqlalchemy.engine import URL, Connection, Engine
-    from sqlalchemy.ext.asyncio import AsyncEngine
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 T = TypeVar("T")
 
@@ -261,10 +261,17 @@ class _Server:
             raise ConnectionError(str(error)) from error  # so that it is told from an OSError of ``work``
         try:
             answer = await connection.run_sync(work)
-            await connection.commit()
+            await self._commit(connection)
             return answer
         finally:
-            await connection.close()
+            await connection.close()  # rolls back what was not committed
+
+    async def _commit(self, connection: AsyncConnection) -> None:
+        try:
+            await connection.commit()
+        except BaseException:
+            await connection.invalidate()  # nobody knows what it holds, and the pool does not roll it back
+            raise
 
     async def _disposed(self) -> None:
         await self._engine.dispose()
@@ -301,7 +308,12 @@ def _server_engine(url: URL) -> AsyncEngine:
 
     for name in ("sqlalchemy.pool", "asyncmy"):  # what they tell of lost connections, we tell once and in words
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    options: dict[str, Any] = {"pool_size": _POOL, "isolation_level": "READ COMMITTED"}
+    # Nothing comes back to the pool with a transaction open, so a ROLLBACK to make sure would be a trip for nothing.
+    options: dict[str, Any] = {
+        "pool_size": _POOL,
+        "pool_reset_on_return": None,
+        "isolation_level": "READ COMMITTED",
+    }
     if url.get_backend_name() == "mysql":
         start = {"charset": "utf8mb4", "init_command": _MARIADB_START, "connect_timeout": _CONNECT_TIMEOUT_S}
         engine = create_async_engine(url, connect_args=start, **options)
