@@ -31,11 +31,11 @@ RUNS = 5
 STEP_RUNS = 3
 _COPY_SPANS = {
     "tags": "ttp.tag",
-    "whole sessions": "ttp.sessions",
     "attribution": "attribution.foresee",
     "preparing, sending": "intake.prepare",
 }
 _FIRST_SPANS = {
+    "whole sessions": ["ttp.sessions"],
     "events": ["db.events.insert"],
     "states and findings": ["db.attribution.write"],
     "tags and roll-ups": ["db.tags.insert", "db.tags.rollups"],

@@ -122,12 +122,14 @@ class Touched:
 class Outcome:
     """What a batch brought. ``findings`` are in the order of time, id, revision.
 
-    ``started`` and ``ended`` are sessions; one that ended twice in the batch is there once, as it is now. ``reached``
-    are the behaviour classes that an attacker's day fitted for the first time.
+    ``started`` and ``closed`` are sessions; one that ended twice in the batch is there once. ``ended`` are the traits
+    of those that are closed, as they are now. ``reached`` are the behaviour classes that an attacker's day fitted for
+    the first time.
     """
 
     findings: list[Finding] = field(default_factory=list)
     started: list[SessionUuid] = field(default_factory=list)
+    closed: list[SessionUuid] = field(default_factory=list)
     ended: list[SessionTraits] = field(default_factory=list)
     reached: list[tuple[DayKey, BehaviourClass]] = field(default_factory=list)
     touched: Touched = field(default_factory=Touched)
@@ -181,15 +183,19 @@ class _Place:
 
 
 class Attribution:
-    """The running figures of one partition. Not safe for threads."""
+    """The running figures of one partition. Not safe for threads.
 
-    def __init__(self, stored: Stored | None = None, *, idle_us: int = IDLE_US) -> None:
+    ``traits`` are left out where somebody else works them out of the states.
+    """
+
+    def __init__(self, stored: Stored | None = None, *, idle_us: int = IDLE_US, traits: bool = True) -> None:
         self.sessions: dict[SessionUuid, SessionState] = {}
         self.days: dict[DayKey, DayState] = {}
         self.services: dict[ServiceKey, Attempts] = {}
         self.clocks: dict[str, int] = {}
         self._stored: Stored = stored or NothingStored()
         self._idle_us = idle_us
+        self._traits = traits
         self._credentials: dict[DayKey, set[Credential]] = {}
         self._due: dict[str, list[tuple[int, SessionUuid]]] = {}
         self._begin()
@@ -631,7 +637,9 @@ class Attribution:
             self._find(_brute_force(key, day))
         for (uuid, measure), volume in self._volumes.items():
             self._find(_volume(uuid, self.sessions[uuid], measure, volume))
-        outcome.ended = [traits_of(uuid, self.sessions[uuid]) for uuid in self._ended]
+        outcome.closed = list(self._ended)
+        if self._traits:
+            outcome.ended = [traits_of(uuid, self.sessions[uuid]) for uuid in self._ended]
         outcome.findings = sorted(
             [*self._every, *self._last.values()],
             key=lambda finding: (finding.observed_at, finding.source_id, finding.revision),

@@ -26,7 +26,6 @@ from decnet.models.tag import TTPTag
 from decnet.sources.base import Refusal
 from decnet.sources.split import Position
 from decnet.workers.foreseen import Foreseen
-from decnet.workers.passing import Passed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,18 +44,17 @@ _STORED, _ALONE, _READ = b"s", b"a", b"r"
 class Found(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What was found in a batch before it is stored, by those who do.
 
-    That is tags by event, whole sessions, the events in the form in which they are stored, and what the batch brings to
-    attribution if known.
+    That is tags by event, the events in the form in which they are stored, and what the batch brings to attribution if
+    known.
     """
 
     tags: list[tuple[EventId, list[TTPTag]]] = []
-    sessions: list[Passed] = []
     prepared: PreparedEvents | None = None
     foreseen: Foreseen | None = None
 
 
 class Ready(msgspec.Struct, frozen=True, gc=False):
-    """A batch of a log, ready to be stored: its events, the tags of those that have some, and sessions that passed by.
+    """A batch of a log, ready to be stored: its events, and the tags of those that have some.
 
     ``lines`` counts those refused as well. What a copy has read comes without ``events`` but as it is stored. ``end``
     is where reading goes on once this is stored; None where nothing is known yet of what the log holds. ``resumed_at``

@@ -240,9 +240,12 @@ class _Partition:
             del self._seen[next(iter(self._seen))]
 
 
-def opened(connection: Connection, stored: StoredStates) -> Attribution:
-    """The running attribution of all partitions as they are stored: sessions that are open can be ended by silence."""
-    attribution = Attribution(stored)
+def opened(connection: Connection, stored: StoredStates, *, traits: bool = True) -> Attribution:
+    """The running attribution of all partitions as they are stored: sessions that are open can be ended by silence.
+
+    ``traits`` is as in :class:`~decnet.attribution.engine.Attribution`.
+    """
+    attribution = Attribution(stored, traits=traits)
     attribution.clocks.update({one.sensor: max(one.heard_at, one.told_at) for one in sensor_times(connection)})
     still_open = open_everywhere(connection)
     attribution.adopt((SessionUuid(key), unpacked_session(body)) for key, body in still_open)

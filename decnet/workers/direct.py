@@ -124,19 +124,17 @@ class DirectRun(LogRun):
         return self.prepared(path, again=again)
 
     def evaluate(self, events: list[Event]) -> Found:
-        """The tags of those of ``events`` that have some, and of the sessions that end with them."""
+        """The tags of those of ``events`` that have some."""
         if self._bodies is not None:
             self._bodies.note(events)
         with span("ttp.tag", events=len(events)):
             tags = [(event.id, found) for event in events if (found := self._tagger.tag(event))]
-        with span("ttp.sessions", events=len(events)):
-            sessions = self._passing.evaluate(events)
         with span("intake.prepare", events=len(events)):
             prepared = prepared_events(events)
         if self._foresight is None:
-            return Found(tags, sessions, prepared)
+            return Found(tags, prepared)
         with span("attribution.foresee", events=len(events)):
-            return Found(tags, sessions, prepared, self._foresight.take_in(events))
+            return Found(tags, prepared, self._foresight.take_in(events))
 
     def store(self, ready: Ready, mark: Callable[[Connection], None]) -> Stored:
         """Store ``ready`` and call ``mark``, in one transaction.
@@ -144,9 +142,11 @@ class DirectRun(LogRun):
         :raises StorageError: the database does not take it; nothing is stored.
         """
         foreseen = ready.found.foreseen
-        # The copy is the slower one of the two, so what its findings mean is judged here.
-        of_foreseen = self._rules.tags_of_findings(foreseen.findings) if foreseen is not None else []
         prepared = ready.found.prepared or prepared_events(ready.events)
+        # The copy is the slower one of the two, so what its findings and whole sessions mean is judged here.
+        of_foreseen = self._rules.tags_of_findings(foreseen.findings) if foreseen is not None else []
+        with span("ttp.sessions", events=len(prepared.batch.rows)):
+            passed = self._passing.evaluate(prepared.batch)
 
         def work(connection: Connection) -> tuple[EventBatch, list[TTPTag], bool]:
             with span("db.events.insert", events=len(prepared.batch.rows)):
@@ -157,7 +157,7 @@ class DirectRun(LogRun):
             else:
                 outcome = self._attribution.take_in(connection, new)
                 of_findings, is_alone = self._rules.tags_of_findings(outcome.findings), True
-            whole = self._session_tags(connection, outcome, sessions, ready.found.sessions)
+            whole = self._session_tags(connection, outcome, sessions, passed)
             written = self._insert(connection, _tags_of_new(new, ready.found.tags) + whole + of_findings)
             mark(connection)
             return new, written, is_alone
@@ -249,7 +249,7 @@ class DirectRun(LogRun):
         Of ``sessions``, those of the batch, some may have ``passed`` by; what was found of them then holds if no more
         is stored.
         """
-        ended = {traits.session_id for traits in outcome.ended} if self._rules.kinds else set()
+        ended = set(outcome.closed) if self._rules.kinds else set()
         known = {one.session_id: one for one in passed if one.session_id in ended}
         numbers = {sessions[uuid].id: known[uuid] for uuid in known} if sessions else {}
         stored = ended_sessions(connection, numbers) if numbers else {}

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from decnet.attribution.engine import Attribution, Outcome, Touched
-from decnet.attribution.sessions import SessionTraits
-from decnet.attribution.states import DayKey
+from decnet.attribution.sessions import traits_of
+from decnet.attribution.states import DayKey, unpacked_session
 from decnet.db.events import any_stored
 from decnet.db.findings import Attempt, StoredSession, StoredState
 from decnet.models.actor import SessionUuid, attacker_uuid
@@ -47,15 +47,17 @@ class Foreseen(msgspec.Struct, frozen=True, array_like=True, gc=False):
     basis: int
     events: int
     findings: list[Finding]
-    ended: list[SessionTraits]
+    closed: list[SessionUuid]
     days: set[DayKey]
     sessions: list[StoredSession]
     states: list[StoredState]
     ends: list[tuple[SessionUuid, int | None]]
 
     def brought(self) -> Brought:
-        """As it is written."""
-        outcome = Outcome(findings=self.findings, ended=self.ended, touched=Touched(days=self.days))
+        """As it is written. Traits are worked out here: whoever stores has more time than whoever looks ahead."""
+        bodies = {one.uuid: one.body for one in self.sessions}
+        ended = [traits_of(uuid, unpacked_session(bodies[uuid])) for uuid in self.closed]
+        outcome = Outcome(findings=self.findings, closed=self.closed, ended=ended, touched=Touched(days=self.days))
         return Brought(outcome, self.sessions, self.states, self.ends)
 
 
@@ -104,7 +106,7 @@ class Foresight:
             self._resting = max(0, self._resting - 1)
             return None
         if self._attribution is None:
-            self._attribution = self._database.read(partial(opened, stored=self._stored))
+            self._attribution = self._database.read(partial(opened, stored=self._stored, traits=False))
         return self._foresee(self._attribution, list({event.id: event for event in events}.values()))
 
     def _are_known(self, events: Sequence[Event]) -> bool:
@@ -128,7 +130,7 @@ class Foresight:
             basis,
             len(events),
             outcome.findings,
-            outcome.ended,
+            outcome.closed,
             outcome.touched.days,
             brought.sessions,
             brought.states,

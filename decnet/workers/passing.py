@@ -7,19 +7,21 @@ of its events. Of the others, the stored events are read.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from decnet.db.events import Ended
-from decnet.models.actor import SessionUuid
-from decnet.models.event import ENDED, STARTED, Event, SessionPayload
-from decnet.models.tag import TTPTag
+from decnet.models.event import ENDED, SESSION, STARTED
+from decnet.models.event_batch import EventBatch
 from decnet.ttp.session_engine import EndedSession, session_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
+    from decnet.models.actor import SessionUuid
+    from decnet.models.event_batch import EventRow, Place
+    from decnet.models.tag import TTPTag
     from decnet.ttp.session_engine import SessionRules
 
 REMEMBERED = 4_096
@@ -28,7 +30,16 @@ MAX_EVENTS = 500
 """A session with more events is left to the database."""
 
 
-class Passed(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class _Action(msgspec.Struct):
+    """As much of a :class:`~decnet.models.event.SessionPayload` as is asked for here."""
+
+    action: str
+
+
+_action_in = msgspec.json.Decoder(_Action).decode
+
+
+class Passed(NamedTuple):
     """A session that began and ended: the tags that it has as a whole if these ``events`` are all that is stored.
 
     ``started_at`` is the time of its first event, µs UTC.
@@ -46,15 +57,15 @@ class Passed(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class _Seen:
-    """An open session: the ids of its events, and those events that rules look at."""
+    """An open session: where it is, the ids of its events, and those events that rules look at."""
 
-    __slots__ = ("events", "ids", "last", "started_at")
+    __slots__ = ("ids", "place", "rows", "started_at")
 
-    def __init__(self, first: Event) -> None:
-        self.started_at = first.observed_at
-        self.last = first
+    def __init__(self, place: Place, started_at: int) -> None:
+        self.place = place
+        self.started_at = started_at
         self.ids: set[bytes] = set()
-        self.events: list[Event] = []
+        self.rows: dict[bytes, EventRow] = {}
 
 
 class PassingSessions:
@@ -64,38 +75,40 @@ class PassingSessions:
         self._rules = rules
         self._open: OrderedDict[SessionUuid, _Seen] = OrderedDict()
 
-    def evaluate(self, events: Iterable[Event]) -> list[Passed]:
+    def evaluate(self, batch: EventBatch) -> list[Passed]:
         """Take in the events of a batch, in their order; returns the sessions that ended in it."""
         if not self._rules.kinds:
             return []
-        ended = list(dict.fromkeys(self._take_in(events)))
+        ended = list(dict.fromkeys(self._take_in(batch)))
         found = [(uuid, self._open.pop(uuid, None)) for uuid in ended]
         return [self._passed(uuid, seen) for uuid, seen in found if seen is not None]
 
-    def _take_in(self, events: Iterable[Event]) -> Iterator[SessionUuid]:
+    def _take_in(self, batch: EventBatch) -> Iterator[SessionUuid]:
         kinds, open_now = self._rules.kinds, self._open
-        for event in events:
-            payload, uuid = event.payload, event.session_id
-            action = payload.action if isinstance(payload, SessionPayload) else ""
+        uuids = [place.session_id for place in batch.places]
+        for row in batch.rows:
+            key, place, at, seq, kind, payload = row
+            uuid = uuids[place]
+            action = _action_in(payload).action if kind == SESSION else ""
             seen = open_now.get(uuid)
             if seen is None:
                 if action != STARTED:
                     continue
-                seen = open_now[uuid] = _Seen(event)
+                seen = open_now[uuid] = _Seen(batch.places[place], at)
                 if len(open_now) > REMEMBERED:
                     open_now.popitem(last=False)
-            seen.last = event
-            seen.ids.add(event.id)
-            if event.source_kind in kinds:
-                seen.events.append(event)
+            seen.ids.add(key)
+            if kind in kinds:
+                seen.rows[key] = (key, 0, at, seq, kind, payload)
             if len(seen.ids) > MAX_EVENTS:
                 del open_now[uuid]
             elif action == ENDED:
                 yield uuid
 
     def _passed(self, uuid: SessionUuid, seen: _Seen) -> Passed:
-        unique = {event.id: event for event in seen.events}
-        in_order = sorted(unique.values(), key=lambda event: (event.observed_at, event.seq))
-        session = EndedSession(uuid, seen.started_at, seen.last.src_ip, seen.last.decky_id)
-        tags = session_tags(session, self._rules.hits(in_order)) if in_order else []
-        return Passed(uuid, len(seen.ids), seen.started_at, tags)
+        if not seen.rows:
+            return Passed(uuid, len(seen.ids), seen.started_at, [])
+        events = EventBatch(len(seen.rows), [seen.place], list(seen.rows.values())).events()
+        in_order = sorted(events, key=lambda event: (event.observed_at, event.seq))
+        session = EndedSession(uuid, seen.started_at, seen.place.src_ip, seen.place.decky_id)
+        return Passed(uuid, len(seen.ids), seen.started_at, session_tags(session, self._rules.hits(in_order)))

@@ -43,5 +43,5 @@ def outcome_messages(outcome: Outcome, met: Iterable[AttackerObserved], partitio
         yield from bulk_messages(FINDING.name(source_kind=kind), partition, items)
     scored = [AttackerScored(attacker, behaviour, day * DAY_US) for (attacker, day), behaviour in outcome.reached]
     yield from bulk_messages(ATTACKER_SCORED.pattern, partition, map(packed_sighting, scored))
-    ended = (packed(traits.session_id) for traits in outcome.ended)
+    ended = (packed(uuid) for uuid in outcome.closed)
     yield from bulk_messages(SESSION_ENDED.pattern, partition, ended)

@@ -8,6 +8,7 @@ import pytest
 
 from decnet.cli.tagging import open_direct
 from decnet.models.event import SESSION, SessionPayload
+from decnet.models.event_batch import EventBatch
 from decnet.workers.passing import MAX_EVENTS, PassingSessions
 from tests.databases import rows
 from tests.events import NOON, SECOND, a_command, an_end, an_event
@@ -36,14 +37,15 @@ def whole() -> list[Event]:
 
 def test_a_session_is_told_with_the_batch_that_ends_it(passing: PassingSessions) -> None:
     *before, end = whole()
-    assert passing.evaluate(before) == []
-    (one,) = passing.evaluate([end])
+    assert passing.evaluate(EventBatch.of(before)) == []
+    (one,) = passing.evaluate(EventBatch.of([end]))
     assert (one.events, one.started_at, [tag.rule_id for tag in one.tags]) == (4, NOON, ["R0910"])
 
 
 def test_an_event_that_comes_twice_counts_once(passing: PassingSessions) -> None:
     start, first, second, end = whole()
-    (one,) = passing.evaluate([start, first, first, second, second, end])
+    passing.evaluate(EventBatch.of([start, first]))
+    (one,) = passing.evaluate(EventBatch.of([first, second, end]))
     assert one.events == 4
     assert one.tags[0].evidence["count"] == 2
 
@@ -59,7 +61,7 @@ def test_an_event_that_comes_twice_counts_once(passing: PassingSessions) -> None
     ],
 )
 def test_nothing_is_claimed_of_other_sessions(passing: PassingSessions, events: list[Event]) -> None:
-    assert passing.evaluate(events) == []
+    assert passing.evaluate(EventBatch.of(events)) == []
 
 
 def test_a_claim_that_does_not_hold_gives_way_to_what_is_stored(tmp_path: Path) -> None:
