@@ -33,11 +33,14 @@ COMMANDS = (
 )
 
 
-def lines(count: int, seed: int = 7) -> Iterator[str]:
-    """``count`` lines in sessions of some ten lines each; one session in four gets a shell."""
+def lines(count: int, seed: int = 7, *, after: int = 0) -> Iterator[str]:
+    """``count`` lines in sessions of some ten lines each; one session in four gets a shell.
+
+    The first one begins when ``after`` others have begun: a log that goes on where another one ended.
+    """
     rng = random.Random(seed)
     written = 0
-    number = 0
+    number = after
     while written < count:
         for record in _session(rng, number):
             if written < count:

@@ -2,7 +2,8 @@
 
 ``python -m bench.direct`` prints them, and where the time goes: what the copy that reads ahead and the process that
 stores do with each batch, one after the other in one process. Each step counts with the least that it took in any run,
-since the machine is shared.
+since the machine is shared. ``python -m bench.direct 1000000`` prints how fast it is on so many stored tags, beside
+runs on an empty database.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 LINES = 100_000
 RUNS = 5
+FILLED_BY = 400_000
+"""Lines of each log by which a database is filled; they hold fewer sessions than :data:`_SESSIONS_OF_LOG`."""
+_SESSIONS_OF_LOG = 60_000
 STEP_RUNS = 3
 _COPY_SPANS = {
     "tags": "ttp.tag",
@@ -71,6 +75,26 @@ def main() -> None:
     for process, steps in (("copy", COPY_STEPS), ("first process", FIRST_STEPS)):
         told = ", ".join(f"{name} {spent[name]:.1f}" for name in steps)
         print(f"  µs of a line, {process}: {told}; {sum(spent[name] for name in steps):.1f} in all")
+
+
+def on_tags(count: int) -> None:
+    """Print how fast it is on ``count`` tags, in turn with runs on nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        log, full = Path(folder) / "cowrie.json", Path(folder) / "full"
+        stored = number = 0
+        while stored < count:
+            log.write_text("\n".join(lines(FILLED_BY, number, after=number * _SESSIONS_OF_LOG)) + "\n")
+            stored += _run(log, full).tags
+            number += 1
+        empty, filled = list[Figures](), list[Figures]()
+        for turn in range(RUNS):
+            log.write_text("\n".join(lines(LINES, number, after=number * _SESSIONS_OF_LOG)) + "\n")
+            number += 1
+            empty.append(_run(log, Path(folder) / f"data{turn}"))
+            filled.append(_run(log, full))
+    print(f"direct mode, {LINES:,} lines at a time")
+    print(f"  lines per second, empty               {_spread([run.rate for run in empty])}")
+    print(f"  lines per second, {stored:,} tags or more {_spread([run.rate for run in filled])}")
 
 
 def _spread(figures: list[float]) -> str:
@@ -178,6 +202,8 @@ def _peak_mb() -> float:
 if __name__ == "__main__":
     if "--steps" in sys.argv:
         _steps(sys.argv[1])
+    elif len(sys.argv) > 1 and sys.argv[1].isdecimal():
+        on_tags(int(sys.argv[1]))
     elif len(sys.argv) > 1:
         _child(sys.argv[1], again="--again" in sys.argv)
     else:

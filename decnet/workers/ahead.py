@@ -1,9 +1,9 @@
 """Reading, evaluating and attributing ahead: a copy of this process does all three, and this one stores what comes.
 
 The copy is made between two batches and goes on exactly where this process stood, with everything that it knew of
-sources and sessions; so results do not depend on whether, or when, it was made. It is a batch or two ahead: one waits
-in a pipe. Where it has to look into the database it first waits until everything that it sent is stored, as if there
-were one process. It ends when this process does, however that comes about.
+sources and sessions; so results do not depend on whether, or when, it was made. It is a few batches ahead: they wait
+here, and one in a pipe. Where it has to look into the database it first waits until everything that it sent is stored,
+as if there were one process. It ends when this process does, however that comes about.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import os
 import pickle
 import signal
 import sys
+import threading
 from contextlib import suppress
 from multiprocessing.connection import Pipe
+from queue import Queue
 from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
@@ -36,7 +38,9 @@ if TYPE_CHECKING:
     Read = Callable[[str, bool], Iterator["Ready"]]
 
 PIPE_BYTES = 1 << 20
-"""Less than a batch: the copy is one ahead, and waits with the next."""
+"""Less than a batch."""
+WAITING = 2
+"""Batches that wait here: neither process stands still while the other has a longer one."""
 _BATCH, _END, _FAULT = b"b", b"e", b"f"
 _STORED, _ALONE, _READ = b"s", b"a", b"r"
 
@@ -115,6 +119,9 @@ class Copy:
             _Copied(from_us, to_us, on_alone).run(database, batches, read)
         to_us.close()
         from_us.close()
+        self._told: Queue[bytes | None] = Queue(WAITING)
+        self._receiver = threading.Thread(target=self._receive, daemon=True, name="ahead")
+        self._receiver.start()
 
     def batches(self) -> Iterator[Ready]:
         """The rest of the log that the copy is at. A batch counts as stored when the next one is asked for.
@@ -123,10 +130,10 @@ class Copy:
         :raises WorkerEnded: the copy was killed.
         """
         while True:
-            try:
-                told = self._from_copy.recv_bytes()
-            except (EOFError, OSError):
-                raise WorkerEnded("the process that reads ahead was killed; run again to go on from there") from None
+            told = self._told.get()
+            if told is None:
+                self._told.put(None)
+                raise WorkerEnded("the process that reads ahead was killed; run again to go on from there")
             if told[:1] == _END:
                 return
             if told[:1] == _FAULT:
@@ -154,11 +161,22 @@ class Copy:
 
     def close(self) -> None:
         """The copy is over, whatever it waits for: it has nothing of its own to keep."""
-        self._from_copy.close()
-        self._to_copy.close()
         with suppress(ProcessLookupError, ChildProcessError):
             os.kill(self._process, signal.SIGKILL)
             os.waitpid(self._process, 0)
+        while self._told.get() is not None:
+            pass
+        self._receiver.join()
+        self._from_copy.close()
+        self._to_copy.close()
+
+    def _receive(self) -> None:
+        """Take what comes off the pipe, which holds less than a batch, so that the copy goes on; None at the end."""
+        try:
+            while True:
+                self._told.put(self._from_copy.recv_bytes())
+        except (EOFError, OSError):
+            self._told.put(None)
 
 
 class _Copied:
