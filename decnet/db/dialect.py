@@ -32,7 +32,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util.concurrency import await_
 
 from decnet.db.bulk import NotBulk, insert_in_bulk
-from decnet.db.waiting import beside
+from decnet.db.waiting import at_once, beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -81,10 +81,6 @@ class Merged(NamedTuple):
     table: Table
     key: Sequence[str]
     rows: Sequence[Row]
-
-
-def at_once() -> None:
-    """Nothing to do in the meantime."""
 
 
 class Dialect(ABC):
