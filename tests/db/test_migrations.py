@@ -9,11 +9,14 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
 from decnet.db import migrations
+from decnet.db.actors import Actors
 from decnet.db.engine import Database, open_database, upgrade_database
 from decnet.db.migrations import HEAD, current_version, downgrade, upgrade
 from decnet.db.tables import metadata
 from decnet.errors import StorageError
+from decnet.intake.store import Intake
 from tests.databases import empty_server_database, rows, run
+from tests.events import NOON, a_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,6 +131,39 @@ def test_hours_by_tactic_begin_with_those_by_technique(database: Database) -> No
     database.write(upgrade)
     columns = "hour, tactic, shard, band, count, max_confidence, first_seen, last_seen"
     assert rows(database, f"SELECT {columns} FROM rollup_fleet_tactic") == [(7, "TA0007", 0, 4, 3, 1.0, 1, 6)]
+
+
+@pytest.mark.timeout(60)
+def test_findings_and_states_survive_the_way_down_and_up(database: Database) -> None:
+    database.write(lambda connection: Intake(Actors()).store(connection, [a_command("id")]))
+    ((number, attacker, uuid),) = rows(database, "SELECT id, attacker_id, uuid FROM session")
+    finding = "observed_at, source_id, source_kind, revision, figures, attacker_id, session_id"
+    run(
+        database,
+        f"INSERT INTO finding ({finding}) VALUES (:at, 'session1', 'session', 2, '{{}}', :attacker, :session)",
+        at=NOON,
+        attacker=attacker,
+        session=number,
+    )
+    run(database, "INSERT INTO session_state VALUES (:session, 3, TRUE, :body)", session=number, body=b"open")
+    run(
+        database,
+        "INSERT INTO intel_lookup (provider, attacker_id, wanted_at, tries, found_at, source_id) "
+        "VALUES ('one', :attacker, 1, 0, :at, 'session1')",
+        attacker=attacker,
+        at=NOON,
+    )
+    shown = (
+        f"SELECT {finding} FROM finding",
+        "SELECT session_id, bus_partition, is_open, body FROM session_state",
+        "SELECT found_at, source_id FROM intel_lookup",
+    )
+    before = [rows(database, sql) for sql in shown]
+    database.write(lambda connection: downgrade(connection, "0019"))
+    assert rows(database, "SELECT scope, state_key, body FROM attribution_state") == [(1, uuid, b"open")]
+    database.write(upgrade)
+    assert [rows(database, sql) for sql in shown] == before
+    assert rows(database, "SELECT count(*) FROM attribution_state") == [(0,)]
 
 
 def test_an_upgrade_leaves_nobody_waiting(database: Database) -> None:
