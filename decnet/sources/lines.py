@@ -49,12 +49,14 @@ class LogReader:
         wait_for_stop: Callable[[float], bool] | None = None,
         standard_input: BinaryIO | None = None,
         chunk_bytes: int = CHUNK_BYTES,
+        first_bytes: int | None = None,
     ) -> None:
         self.path = path
         self.has_resumed = False
         self._wait_for_stop = wait_for_stop
         self._standard_input = standard_input
         self._chunk_bytes = min(chunk_bytes, MAX_LINE_BYTES)
+        self._next_bytes = min(first_bytes or chunk_bytes, self._chunk_bytes)
 
     def fingerprint(self) -> str:
         """What tells this log from others: the digest of its first line; empty for a pipe, or when there is none yet.
@@ -137,7 +139,8 @@ class LogReader:
         """Every line up to the end of ``stream`` as it is now, except a last one without a newline."""
         while True:
             try:
-                chunk = stream.read(self._chunk_bytes)
+                chunk = stream.read(self._next_bytes)
+                self._next_bytes = min(2 * self._next_bytes, self._chunk_bytes)
             except CompressedDataError as error:
                 raise InputRefused(
                     f"{self.path}:{splitter.line}: {error}; the lines before were read; get a complete copy, "

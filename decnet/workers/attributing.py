@@ -50,7 +50,7 @@ from decnet.db.findings import (
 )
 from decnet.db.traits import write_traits
 from decnet.models.actor import SessionUuid, attacker_uuid
-from decnet.models.event import AUTH_ATTEMPT, Event
+from decnet.models.event import Event
 from decnet.models.finding import DAY_US, Guessing
 from decnet.models.message import partition_of
 from decnet.models.record import unpacked_record
@@ -265,17 +265,20 @@ class Wanted(NamedTuple):
         return cls(set(), set(), set())
 
     def ask_for(self, attribution: Attribution, records: Iterable[Record]) -> None:
-        """Add the states that ``records`` are about and that ``attribution`` has not in memory."""
+        """Add the states that ``records`` are about and that ``attribution`` has not in memory.
+
+        The first event of a session tells them; a day that begins amid it is read when it is asked for.
+        """
+        told: set[SessionUuid] = set()
         days: set[tuple[str, int]] = set()
         services: set[tuple[str, str, str]] = set()
         for event in records:
-            if type(event) is not Event:
+            if type(event) is not Event or event.session_id in told:
                 continue
-            if event.session_id not in attribution.sessions:
-                self.sessions.add(event.session_id)
+            told.add(event.session_id)
             days.add((event.src_ip, event.observed_at // DAY_US))
-            if event.source_kind == AUTH_ATTEMPT:
-                services.add((event.src_ip, event.decky_id, event.protocol))
+            services.add((event.src_ip, event.decky_id, event.protocol))
+        self.sessions.update(told - attribution.sessions.keys())
         self.days.update({(attacker_uuid(address), day) for address, day in days} - attribution.days.keys())
         asked = {(attacker_uuid(address), decoy, service) for address, decoy, service in services}
         self.services.update(asked - attribution.services.keys())

@@ -23,7 +23,7 @@ from decnet.workers.ahead import Copy, Found, can_copy
 from decnet.workers.direct_attribution import DirectAttribution
 from decnet.workers.firing import new_tag_messages
 from decnet.workers.foreseen import Foresight
-from decnet.workers.logs import LogRun, Stored
+from decnet.workers.logs import CHUNK_BYTES, LogRun, Stored
 from decnet.workers.passing import PassingSessions
 from decnet.workers.tagging import tags_of_sessions
 
@@ -62,6 +62,7 @@ class DirectRun(LogRun):
     told of mails that are evaluated before they are stored.
     """
 
+    first_bytes = CHUNK_BYTES // 8  # so that the copy is made early, and has something to hand over soon
     chunks_at_once = 2  # a tenth less to store; more would hold up other writers of the database for longer
 
     def __init__(
@@ -134,7 +135,9 @@ class DirectRun(LogRun):
         if self._foresight is None:
             return Found(tags, prepared)
         with span("attribution.foresee", events=len(events)):
-            return Found(tags, prepared, self._foresight.take_in(events))
+            is_unique = len(prepared.batch.rows) == len(events)
+            unique = events if is_unique else list({event.id: event for event in events}.values())
+            return Found(tags, prepared, self._foresight.take_in(unique))
 
     def store(self, ready: Ready, mark: Callable[[Connection], None]) -> Stored:
         """Store ``ready`` and call ``mark``, in one transaction.

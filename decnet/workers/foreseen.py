@@ -98,7 +98,7 @@ class Foresight:
             self._attribution, self._resting = None, RESTING
 
     def take_in(self, events: Sequence[Event]) -> Foreseen | None:
-        """What ``events`` bring; None where that cannot be known before they are stored.
+        """What ``events``, each there once, bring; None where that cannot be known before they are stored.
 
         :raises StorageError: the database cannot be read.
         """
@@ -107,7 +107,7 @@ class Foresight:
             return None
         if self._attribution is None:
             self._attribution = self._database.read(partial(opened, stored=self._stored, traits=False))
-        return self._foresee(self._attribution, list({event.id: event for event in events}.values()))
+        return self._foresee(self._attribution, events)
 
     def _are_known(self, events: Sequence[Event]) -> bool:
         """Whether the batch looks like one that was stored before, by some of its events."""

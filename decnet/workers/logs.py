@@ -98,6 +98,8 @@ class LogRun(ABC):
 
     chunk_bytes: ClassVar[int] = CHUNK_BYTES
     """How much of a log is read at a time; at most as much as a line may have."""
+    first_bytes: ClassVar[int] = CHUNK_BYTES
+    """How much of it is read at first; then twice as much each time."""
     chunks_at_once: ClassVar[int] = 1
     """How many of them are stored in one transaction, once the first is; of a log that grows always one."""
 
@@ -172,7 +174,9 @@ class LogRun(ABC):
 
         :raises InputRefused: the log cannot be opened or read on, or nobody knows its format.
         """
-        reader = LogReader(path, wait_for_stop=wait_for_stop, chunk_bytes=self.chunk_bytes)
+        reader = LogReader(
+            path, wait_for_stop=wait_for_stop, chunk_bytes=self.chunk_bytes, first_bytes=self.first_bytes
+        )
         start = None if again else self._position_of(reader)
         source: Source | None = None
         for group in _grouped(reader.batches(start), self.chunks_at_once if wait_for_stop is None else 1):
