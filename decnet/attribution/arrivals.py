@@ -6,6 +6,7 @@ All sums are whole numbers, so the same arrivals give the same figures in whatev
 from __future__ import annotations
 
 from bisect import bisect_right, insort
+from itertools import pairwise
 from math import sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +15,7 @@ import msgspec
 from decnet.models.finding import SECOND_US
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from decnet.models.finding import BehaviourClass
 
@@ -121,6 +122,13 @@ class Arrivals(msgspec.Struct, omit_defaults=True):
             return self.squares - sum((times[n] - times[n - 1]) ** 2 for n in range(position + 1, len(times)))
         dropped = (self.dropped_high << _LOW_BITS) + self.dropped_low
         return dropped + sum((times[n] - times[n - 1]) ** 2 for n in range(1, position + 1))
+
+    def put_back(self, times: Sequence[int]) -> None:
+        """These are the times that are kept, whatever was known of them."""
+        self.times = sorted(times)
+        dropped = (self.dropped_high << _LOW_BITS) + self.dropped_low
+        self.high = self.low = 0
+        self._grow(dropped + sum((after - before) ** 2 for before, after in pairwise(self.times)))
 
     def rhythm(self) -> Rhythm:
         """Of all arrivals."""

@@ -126,12 +126,17 @@ class Attempts(msgspec.Struct, omit_defaults=True):
         for bucket, failures, passwords in windows_with(self.failures, late):
             if self.buckets.setdefault(bucket, BucketFigures()).raise_to(failures, passwords):
                 changed.add(bucket)
-        newest = self.failures[-1]
-        self.window_start = bisect_right(self.failures, newest.at - BUCKET_US, key=_time)
+        self.slide_anew()
+        return sorted(changed)
+
+    def slide_anew(self) -> None:
+        """Find the window that ends with the newest failure, and what was tried in it, from the failures alone."""
+        self.window_start = 0
         self.secrets = {}
+        if self.failures:
+            self.window_start = bisect_right(self.failures, self.failures[-1].at - BUCKET_US, key=_time)
         for failure in self.failures[self.window_start :]:
             _put_in(self.secrets, failure)
-        return sorted(changed)
 
     def add_success(self, success: Success) -> int:
         """Take in a successful attempt; returns how many failures it follows."""

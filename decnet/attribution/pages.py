@@ -13,11 +13,11 @@ import msgspec
 from msgspec.structs import replace
 
 from decnet.attribution.arrivals import NOT_MOVED
-from decnet.attribution.guessing import Attempts, Failure
+from decnet.attribution.guessing import Attempts, Failure, sorted_failures
 from decnet.attribution.states import Credential, DayState, packed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from decnet.attribution.arrivals import Arrivals
 
@@ -57,7 +57,7 @@ class Paged(NamedTuple):
 
 def paged_day(day: DayState) -> Paged | None:
     """``day`` if it is large; its lists count as not moved from now on."""
-    arrivals = [day.arrivals, *(one.arrivals for one in day.contacts.values())]
+    arrivals = _arrivals_of(day)
     moved_from = [one.moved_from for one in arrivals]
     for one in arrivals:
         one.moved_from = NOT_MOVED
@@ -90,30 +90,45 @@ def page_numbers(counts: Sequence[int]) -> Iterator[PageNumber]:
             yield number, page
 
 
-def whole_day(head: DayState, pages: Sequence[bytes]) -> DayState:
-    """The day whose ``head`` was stored, and its ``pages`` in the order of :func:`page_numbers`."""
+def whole_day(head: DayState, pages: Sequence[bytes | None]) -> tuple[DayState, bool]:
+    """The day whose ``head`` was stored, and its ``pages`` in the order of :func:`page_numbers`; whether they fit.
+
+    They do not where pages were purged, or where two processes wrote the same day: then it is what can be made of them.
+    """
     parts = _by_list(head.paged, pages)
-    day = replace(head, credentials=_joined(_unpacked_credentials, parts[0]), paged=[])
-    for arrivals, part in zip([day.arrivals, *(one.arrivals for one in day.contacts.values())], parts[1:], strict=True):
-        arrivals.times = _joined(_unpacked_times, part)
-    return day
+    credentials = _joined(_unpacked_credentials, parts[0])
+    day = replace(head, credentials=list(dict.fromkeys(credentials)), paged=[])
+    read: list[list[Any]] = [credentials]
+    for arrivals, part in zip(_arrivals_of(day), parts[1:], strict=True):
+        times = _joined(_unpacked_times, part)
+        arrivals.put_back(times)
+        read.append(times)
+    whole = [day.credentials, *(arrivals.times for arrivals in _arrivals_of(day))]
+    return day, whole == read and list(map(len, read)) == head.paged
 
 
-def credentials_in(head_counts: Sequence[int], pages: Sequence[bytes]) -> list[Credential]:
+def credentials_in(head_counts: Sequence[int], pages: Sequence[bytes | None]) -> list[Credential]:
     """The credentials of a day whose lists are so long, and whose first ``pages`` these are."""
     return _joined(_unpacked_credentials, _by_list(head_counts[:1], pages)[0])
 
 
-def whole_attempts(head: Attempts, pages: Sequence[bytes]) -> Attempts:
+def whole_attempts(head: Attempts, pages: Sequence[bytes | None]) -> tuple[Attempts, bool]:
     """The same of attempts."""
-    return replace(head, failures=_joined(_unpacked_failures, pages), paged=[])
+    failures = _joined(_unpacked_failures, pages)
+    attempts = replace(head, failures=sorted_failures(failures), paged=[])
+    attempts.slide_anew()
+    return attempts, attempts.failures == failures and [len(failures)] == head.paged
+
+
+def _arrivals_of(day: DayState) -> list[Arrivals]:
+    return [day.arrivals, *(one.arrivals for one in day.contacts.values())]
 
 
 def _without_times(arrivals: Arrivals) -> Arrivals:
     return replace(arrivals, times=[])
 
 
-def _by_list(counts: Sequence[int], pages: Sequence[bytes]) -> list[Sequence[bytes]]:
+def _by_list(counts: Sequence[int], pages: Sequence[bytes | None]) -> list[Sequence[bytes | None]]:
     """``pages`` of lists that are so long, list by list."""
     found = []
     start = 0
@@ -124,5 +139,5 @@ def _by_list(counts: Sequence[int], pages: Sequence[bytes]) -> list[Sequence[byt
     return found
 
 
-def _joined(unpacked: Callable[[bytes], list[T]], pages: Sequence[bytes]) -> list[T]:
-    return list(chain.from_iterable(map(unpacked, pages)))
+def _joined(unpacked: Callable[[bytes], list[T]], pages: Iterable[bytes | None]) -> list[T]:
+    return list(chain.from_iterable(unpacked(page) for page in pages if page is not None))

@@ -211,11 +211,11 @@ def read_states(connection: Connection, scope: Scope, keys: Sequence[bytes]) -> 
     return dict(dialect_of(connection).rows_with(connection, _STATES.format(scope=int(scope)), keys))
 
 
-def read_pages(connection: Connection, scope: Scope, key: bytes, numbers: Iterable[PageNumber]) -> list[bytes]:
-    """The pages of the state ``key`` with these ``numbers``, in their order."""
+def read_pages(connection: Connection, scope: Scope, key: bytes, numbers: Iterable[PageNumber]) -> list[bytes | None]:
+    """The pages of the state ``key`` with these ``numbers``, in their order; None for those that are gone."""
     keys = page_keys(key, numbers)
     found = read_states(connection, scope, keys)
-    return [found[key] for key in keys]
+    return [found.get(key) for key in keys]
 
 
 def session_states(connection: Connection, sessions: Sequence[SessionUuid]) -> Mapping[bytes, bytes]:

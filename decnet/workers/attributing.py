@@ -331,10 +331,12 @@ class StoredStates:
         if body is None:
             return None
         day = unpacked_day(body)
-        if day.paged:
-            self._written[Scope.DAY, name] = day.paged
-            return whole_day(day, self._pages(Scope.DAY_PAGE, name, day.paged))
-        return day
+        if not day.paged:
+            return day
+        whole, fits = whole_day(day, self._pages(Scope.DAY_PAGE, name, day.paged))
+        if fits:
+            self._remember(Scope.DAY, name, day.paged)
+        return whole
 
     def attempts(self, key: ServiceKey) -> Attempts | None:
         """The latest attempts at a service, if there were any."""
@@ -344,10 +346,12 @@ class StoredStates:
         if body is None:
             return None
         attempts = unpacked_attempts(body)
-        if attempts.paged:
-            self._written[Scope.SERVICE, name] = attempts.paged
-            return whole_attempts(attempts, self._pages(Scope.SERVICE_PAGE, name, attempts.paged))
-        return attempts
+        if not attempts.paged:
+            return attempts
+        whole, fits = whole_attempts(attempts, self._pages(Scope.SERVICE_PAGE, name, attempts.paged))
+        if fits:
+            self._remember(Scope.SERVICE, name, attempts.paged)
+        return whole
 
     def changed(
         self, scope: Scope, key: bytes, who: AttackerUuid, state: DayState | Attempts, paged: Paged | None
@@ -362,11 +366,17 @@ class StoredStates:
         pages = list(paged.pages_since(written))
         for name, (_, body) in zip(page_keys(key, [number for number, _ in pages]), pages, strict=True):
             yield StoredState(_PAGES_OF[scope], name, partition, who, body)
-        self._written[scope, key] = paged.counts
+        self._remember(scope, key, paged.counts)
 
-    def _pages(self, scope: Scope, key: bytes, counts: Sequence[int]) -> list[bytes]:
+    def _remember(self, scope: Scope, key: bytes, counts: Sequence[int]) -> None:
+        """So much of a large state is stored; of those that were not written for long it is forgotten."""
+        self._written[scope, key] = counts
+        if len(self._written) > REMEMBERED:
+            del self._written[next(iter(self._written))]
+
+    def _pages(self, scope: Scope, key: bytes, counts: Sequence[int]) -> list[bytes | None]:
         look = partial(read_pages, scope=scope, key=key, numbers=list(page_numbers(counts)))
-        found: list[bytes] = self._read_with(look)
+        found: list[bytes | None] = self._read_with(look)
         return found
 
     def earlier_failures(self, key: ServiceKey, since: int, until: int) -> Iterable[Failure]:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from decnet.attribution.engine import Attribution
-from decnet.attribution.pages import LARGE, PAGE, page_numbers, paged_attempts, paged_day, whole_attempts, whole_day
+from decnet.attribution.pages import (
+    LARGE,
+    PAGE,
+    page_numbers,
+    paged_attempts,
+    paged_day,
+    whole_attempts,
+    whole_day,
+)
 from decnet.attribution.states import packed, unpacked_attempts, unpacked_day
 from tests.attribution.streams import tried
 
@@ -42,11 +50,19 @@ class Shelf:
 
     def day(self) -> DayState:
         head = unpacked_day(self.head)
-        return whole_day(head, self.pages_of(head.paged)) if head.paged else head
+        if not head.paged:
+            return head
+        whole, fits = whole_day(head, self.pages_of(head.paged))
+        assert fits
+        return whole
 
     def attempts(self) -> Attempts:
         head = unpacked_attempts(self.head)
-        return whole_attempts(head, self.pages_of(head.paged)) if head.paged else head
+        if not head.paged:
+            return head
+        whole, fits = whole_attempts(head, self.pages_of(head.paged))
+        assert fits
+        return whole
 
 
 def guesses(count: int, start: int = 0, late: random.Random | None = None) -> list[Event]:
@@ -99,6 +115,37 @@ def test_only_what_has_grown_is_written() -> None:
     attribution.apply([tried("late", at=10, session="s3")])
     shelf.put(day, paged_day(day))
     assert shelf.written > 1_000 // PAGE  # all times behind it have moved
+
+
+def damaged(pages: list[bytes], how: str) -> list[bytes | None]:
+    """Pages of which one is gone, or of which some are another process's."""
+    if how == "gone":
+        return [pages[0], None, *pages[2:]]
+    return [pages[1], pages[0], *pages[2:]]
+
+
+@pytest.mark.parametrize("how", ["gone", "mixed"])
+def test_of_pages_that_do_not_fit_is_taken_what_can_be_and_all_is_written_again(how: str) -> None:
+    attribution, shelf = Attribution(), Shelf()
+    touched = attribution.apply(guesses(1_000)).touched
+    (key,) = touched.days
+    shelf.put(attribution.days[key], paged_day(attribution.days[key]))
+    head = unpacked_day(shelf.head)
+    day, fits = whole_day(head, damaged(shelf.pages_of(head.paged), how))
+    assert fits is (how == "mixed")  # the first pages are credentials, whose order means nothing
+    assert day.arrivals == attribution.days[key].arrivals
+    for service in touched.services:
+        attempts, shelf = attribution.services[service], Shelf()
+        shelf.put(attempts, paged_attempts(attempts))
+        stored = unpacked_attempts(shelf.head)
+        if not stored.paged:
+            continue
+        whole, fits = whole_attempts(stored, damaged(shelf.pages_of(stored.paged), how))
+        assert not fits
+        assert whole.failures == sorted(whole.failures)
+        again = Attribution()
+        again.days[key], again.services[service] = day, whole
+        assert again.apply(guesses(600, start=1_000)).findings  # nothing of it is out of place
 
 
 def test_a_small_state_is_stored_as_one() -> None:
