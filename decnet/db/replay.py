@@ -18,6 +18,7 @@ from decnet.models.finding import Figures, Finding
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from sqlalchemy import ColumnElement, Select
     from sqlalchemy.engine import Connection
 
     from decnet.models.actor import SessionUuid
@@ -116,12 +117,15 @@ def events_after(connection: Connection, place: Place, limit: int) -> Page:
 
 def findings_after(connection: Connection, place: FindingPlace, limit: int) -> list[Finding]:
     """Up to ``limit`` findings behind ``place`` at their newest revision, in order of time and id."""
-    key = (_FINDING.observed_at, _FINDING.source_id)
-    query = select(*_FINDING_COLUMNS).select_from(_FINDINGS).where(tuple_(*key) > tuple_(*place))
+    same_time = and_(_FINDING.observed_at == place.observed_at, _FINDING.source_id > place.source_id)
     return [
         Finding(name, kind, at, revision, _decode_figures(figures), attacker_uuid, identity_uuid, session_uuid, decky)
-        for name, kind, at, revision, figures, attacker_uuid, identity_uuid, session_uuid, decky in connection.execute(
-            query.order_by(*key).limit(limit)
+        for name, kind, at, revision, figures, attacker_uuid, identity_uuid, session_uuid, decky in _range_after(
+            connection,
+            select(*_FINDING_COLUMNS).select_from(_FINDINGS),
+            (same_time, _FINDING.observed_at > place.observed_at),
+            (_FINDING.observed_at, _FINDING.source_id),
+            limit,
         )
     ]
 
@@ -160,16 +164,30 @@ def end_backfill(connection: Connection) -> None:
 
 
 def _rows_after(connection: Connection, place: Place, limit: int) -> Sequence[tuple[Any, ...]]:
-    """First the rest of the session at ``place``, then later ones: each a range of the index on every database."""
+    """First the rest of the session at ``place``, then later ones."""
     rest = and_(
         _EVENT.session_id == place.session,
         tuple_(_EVENT.observed_at, _EVENT.seq, _EVENT.id) > tuple_(place.observed_at, place.seq, place.event),
     )
+    return _range_after(connection, select(*_COLUMNS), (rest, _EVENT.session_id > place.session), _ORDER, limit)
+
+
+def _range_after(
+    connection: Connection,
+    query: Select[Any],
+    parts: Iterable[ColumnElement[bool]],
+    order: Sequence[ColumnElement[Any]],
+    limit: int,
+) -> list[tuple[Any, ...]]:
+    """Up to ``limit`` rows of ``query`` in this order, one of ``parts`` after the other: each a range of an index.
+
+    MariaDB looks at every row for a comparison of several columns at once.
+    """
     rows: list[tuple[Any, ...]] = []
-    for where in (rest, _EVENT.session_id > place.session):
+    for where in parts:
         if len(rows) < limit:
-            query = select(*_COLUMNS).where(where).order_by(*_ORDER).limit(limit - len(rows))
-            rows += [tuple(row) for row in connection.execute(query)]
+            found = connection.execute(query.where(where).order_by(*order).limit(limit - len(rows)))
+            rows += [tuple(row) for row in found]
     return rows
 
 
