@@ -80,7 +80,7 @@ def open_direct(
             sensor=sensor,
             keep_secrets=installation.settings.keeps_secrets,
             on_progress=on_progress,
-            ahead=lambda: not rules.is_provisional,
+            ahead=lambda: not (rules.is_provisional or is_compiling()),  # a lock held by a thread would stay held
             artifacts=installation.artifacts(),
             bodies=installation.bodies,
         )

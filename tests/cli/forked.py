@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -64,4 +65,14 @@ def _become(arguments: list[str], place: Path, folder: Path, environment: dict[s
     sys.argv = ["decnet", *arguments]
     from decnet.cli.app import main
 
-    main()
+    try:
+        main()
+    finally:
+        _wait_for_threads()
+
+
+def _wait_for_threads() -> None:
+    """As a program does before anything of it is taken down; ``multiprocessing`` first ends what its pools are at."""
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
