@@ -9,7 +9,8 @@ What a worker has to do, in the one transaction that stores a batch:
 1. ``apply`` the *new* events (a replay brings none) of its partition in their stored order, with a
    :class:`~decnet.attribution.states.Stored` that reads the states of their scopes; and every sensor's clock records.
 2. Write what :attr:`Outcome.findings` and :attr:`Outcome.ended` say, and announce it.
-3. Store the states named by :attr:`Outcome.touched` (``packed``), and :attr:`Attribution.clocks`.
+3. Store the states named by :attr:`Outcome.touched` (``packed``; large ones in pages, see
+   :mod:`decnet.attribution.pages`), and :attr:`Attribution.clocks`.
 4. If the transaction fails, throw the :class:`Attribution` away: it has seen events that are not stored.
 
 When a worker takes over a partition it hands the open sessions to :meth:`Attribution.adopt`; nothing else has to be

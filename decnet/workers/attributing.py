@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from hashlib import blake2b
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -69,6 +69,9 @@ if TYPE_CHECKING:
     from decnet.models.actor import AttackerUuid
     from decnet.models.record import Record
     from decnet.models.sighting import AttackerObserved
+
+Large = TypeVar("Large", DayState, Attempts)
+"""What is stored in pages once it is large."""
 
 REMEMBERED = 20_000
 """States of a partition that are kept in memory; beyond, those of two hours ago are let go."""
@@ -325,33 +328,11 @@ class StoredStates:
 
     def day(self, key: DayKey) -> DayState | None:
         """The state of an attacker's day, if it has one."""
-        name = day_key(*key)
-        body = self._body(Scope.DAY, name)
-        self._written.pop((Scope.DAY, name), None)
-        if body is None:
-            return None
-        day = unpacked_day(body)
-        if not day.paged:
-            return day
-        whole, fits = whole_day(day, self._pages(Scope.DAY_PAGE, name, day.paged))
-        if fits:
-            self._remember(Scope.DAY, name, day.paged)
-        return whole
+        return self._state(Scope.DAY, day_key(*key), unpacked_day, whole_day)
 
     def attempts(self, key: ServiceKey) -> Attempts | None:
         """The latest attempts at a service, if there were any."""
-        name = service_key(*key)
-        body = self._body(Scope.SERVICE, name)
-        self._written.pop((Scope.SERVICE, name), None)
-        if body is None:
-            return None
-        attempts = unpacked_attempts(body)
-        if not attempts.paged:
-            return attempts
-        whole, fits = whole_attempts(attempts, self._pages(Scope.SERVICE_PAGE, name, attempts.paged))
-        if fits:
-            self._remember(Scope.SERVICE, name, attempts.paged)
-        return whole
+        return self._state(Scope.SERVICE, service_key(*key), unpacked_attempts, whole_attempts)
 
     def changed(
         self, scope: Scope, key: bytes, who: AttackerUuid, state: DayState | Attempts, paged: Paged | None
@@ -374,9 +355,26 @@ class StoredStates:
         if len(self._written) > REMEMBERED:
             del self._written[next(iter(self._written))]
 
-    def _pages(self, scope: Scope, key: bytes, counts: Sequence[int]) -> list[bytes | None]:
-        look = partial(read_pages, scope=scope, key=key, numbers=list(page_numbers(counts)))
-        found: list[bytes | None] = self._read_with(look)
+    def _state(
+        self,
+        scope: Scope,
+        key: bytes,
+        unpacked: Callable[[bytes], Large],
+        whole: Callable[[Large, Sequence[bytes | None]], tuple[Large, bool]],
+    ) -> Large | None:
+        """A state that may be large, with its pages."""
+        body = self._body(scope, key)
+        self._written.pop((scope, key), None)
+        if body is None:
+            return None
+        state = unpacked(body)
+        if not state.paged:
+            return state
+        numbers = list(page_numbers(state.paged))
+        pages = self._read_with(partial(read_pages, scope=_PAGES_OF[scope], key=key, numbers=numbers))
+        found, fits = whole(state, pages)
+        if fits:
+            self._remember(scope, key, state.paged)
         return found
 
     def earlier_failures(self, key: ServiceKey, since: int, until: int) -> Iterable[Failure]:
